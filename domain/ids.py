@@ -1,0 +1,78 @@
+"""Keyed ids: what the log may show in the open in place of a personal identifier.
+
+Every id is an HMAC-SHA256 under the log's pepper (random per log, stored wrapped, never rotated), cut to
+16 bytes and dressed as a UUIDv8 (RFC 9562, section 5.8). Nothing leads back without the pepper.
+"""
+
+from __future__ import annotations
+
+import hmac
+from uuid import UUID
+
+Part = str | bytes | int | UUID | None
+
+
+class Ids:
+    """Derives keyed ids from parts; the same parts give the same id for the life of the log."""
+
+    def __init__(self, pepper: bytes) -> None:
+        """`pepper`: 32 random bytes of the log."""
+        self._pepper = pepper
+
+    def key(self, purpose: str, *parts: Part) -> UUID:
+        """A keyed id for `purpose` ("message", "status", "person", ...) from `parts`.
+
+        Each part goes in with its length, so that ("ab", "c") and ("a", "bc") differ; None differs from "".
+        """
+        text = b"".join(_framed(part) for part in (purpose, *parts))
+        digest = bytearray(hmac.digest(self._pepper, text, "sha256")[:16])
+        digest[6] = digest[6] & 0x0F | 0x80
+        digest[8] = digest[8] & 0x3F | 0x80
+        return UUID(bytes=bytes(digest))
+
+    def message(self, message_id: str) -> UUID:
+        """The public id of a message, from its wamid (or on-premises id)."""
+        return self.key("message-id", message_id)
+
+    def group(self, line: str, group_id: str) -> UUID:
+        """The public id of a group on a line."""
+        return self.key("group-id", line, group_id)
+
+    def participant(self, line: str, person_id: UUID) -> UUID:
+        """The public id of a person as a participant of a line's groups."""
+        return self.key("participant-id", line, person_id)
+
+    def reference(self, text: str) -> UUID:
+        """The public id of a caller's own reference (Idempotency-Key or callback data)."""
+        return self.key("reference", text)
+
+    def person_stream(self, line: str, person_id: UUID) -> UUID:
+        """The stream of a conversation between a line and a person."""
+        return self.key("stream-person", line, person_id)
+
+    def group_stream(self, line: str, group_key: UUID) -> UUID:
+        """The stream of a conversation between a line and a group."""
+        return self.key("stream-group", line, group_key)
+
+    def line_stream(self, line: str) -> UUID:
+        """The stream of what concerns a line but no conversation."""
+        return self.key("stream-line", line)
+
+    def account_stream(self, account: str) -> UUID:
+        """The stream of what concerns a WhatsApp Business Account (or portfolio) but no line."""
+        return self.key("stream-account", account)
+
+
+def _framed(part: Part) -> bytes:
+    match part:
+        case None:
+            return b"\xff\xff\xff\xff"
+        case bytes():
+            data = part
+        case UUID():
+            data = part.bytes
+        case int():
+            data = str(part).encode()
+        case _:
+            data = part.encode("utf-8", "surrogatepass")
+    return len(data).to_bytes(4, "big") + data

@@ -1,0 +1,1 @@
+"""The rim: HTTP faces, upstream client, store, sandbox, CLI, wiring."""

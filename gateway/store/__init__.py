@@ -1,0 +1,1 @@
+"""The event store: one log in one PostgreSQL schema."""

@@ -1,0 +1,1 @@
+"""Fold events into tables and query them. asyncpg, but no HTTP and no store: both are handed in."""
