@@ -1,0 +1,35 @@
+# Everything runs in .venv; uv makes it from the lock file.
+UV := .venv/bin/uv
+
+.PHONY: install run test lint types format bench clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml uv.lock
+	@test -x .venv/bin/python || python3 -m venv .venv
+	@test -x $(UV) || .venv/bin/python -m pip install --quiet "uv>=0.9"
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --all-extras
+	@touch $@
+
+run: install
+	@.venv/bin/ledgerline serve --sandbox
+
+test: install
+	.venv/bin/pytest
+
+lint: install
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: install
+	.venv/bin/mypy
+
+format: install
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: install
+	.venv/bin/python -m tests.bench
+
+clean:
+	rm -rf .venv .ledgerline

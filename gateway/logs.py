@@ -1,0 +1,52 @@
+"""Structured logs without personal data or secrets.
+
+What is logged are words of ours, counts, positions, ids of sends and names of callers and routes. Errors are
+logged by class, never by text: the text of an error may quote what a customer wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+get_logger = structlog.get_logger
+
+
+def configure(*, pretty: bool) -> None:
+    """Log to standard error: coloured lines for a person, JSON lines for a machine."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if pretty
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    logging.basicConfig(handlers=[_ByClassOnly()], level=logging.WARNING, force=True)
+
+
+class _ByClassOnly(logging.Handler):
+    """What libraries log comes through as logger, level and error class; their texts may quote anything."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        get_logger().warning("library", logger=record.name, level=record.levelname, error=error)
+
+
+def where(error: BaseException) -> str:
+    """File and line an error came from, for a log that must not show its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

@@ -1,0 +1,64 @@
+"""Every metric, documented where it is declared. Labels hold names of ours, never a contact or an id."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The metrics of one gateway, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.webhooks = Counter(
+            "ledgerline_webhooks",
+            "Callbacks by result: stored, unsigned, too_large, too_many, not_taken",
+            ["result"],
+            registry=self.registry,
+        )
+        self.items = Counter(
+            "ledgerline_webhook_items",
+            "Items of callbacks by topic, and whether they were news or known already",
+            ["topic", "outcome"],
+            registry=self.registry,
+        )
+        self.sends = Counter(
+            "ledgerline_sends",
+            "Sends by face, kind and outcome: accepted, refused, failed, unknown, not_taken, malformed",
+            ["face", "kind", "outcome"],
+            registry=self.registry,
+        )
+        self.observed = Counter(
+            "ledgerline_sends_observed",
+            "Sends forwarded in observe mode that enforce mode would have refused",
+            registry=self.registry,
+        )
+        self.disputed = Counter(
+            "ledgerline_windows_disputed",
+            "Sends decided on a window that WhatsApp called closed although a customer wrote within 23 hours",
+            registry=self.registry,
+        )
+        self.upstream = Histogram(
+            "ledgerline_upstream_seconds",
+            "Time WhatsApp took to answer a send",
+            registry=self.registry,
+        )
+        self.requests = Histogram(
+            "ledgerline_request_seconds",
+            "Time to answer, by method, route template and status",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.head = Gauge("ledgerline_log_head", "Position of the newest event", registry=self.registry)
+        self.lag = Gauge(
+            "ledgerline_projection_lag", "Events behind the head", ["projection"], registry=self.registry
+        )
+        self.dead_letters = Gauge(
+            "ledgerline_projection_dead_letters",
+            "Events a projection could not fold",
+            ["projection"],
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "ledgerline_writer_waiting", "Events waiting to be appended", registry=self.registry
+        )

@@ -1,0 +1,225 @@
+"""Settings: `LEDGERLINE_*` variables (each also as `…_FILE`), and ledgerline.toml for what has structure.
+
+Every problem is found at once (`SettingsError.problems`), so that one start shows all there is to mend.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from gateway.auth import ApiKey, parse_key
+
+PREFIX = "LEDGERLINE_"
+Mode = Literal["enforce", "observe"]
+
+
+class SettingsError(Exception):
+    """The settings do not allow a start; `problems` names each with what would be right."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class LineSettings(BaseModel):
+    """What one line may set for itself in `[line.<phone_number_id>]` of ledgerline.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: Mode | None = None
+    window_margin: int | None = Field(None, ge=0, le=3600)
+
+
+class Settings(BaseSettings):
+    """All settings of one gateway: one account, one log."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, toml_file="ledgerline.toml", hide_input_in_errors=True
+    )
+
+    database_url: SecretStr | None = None
+    admin_database_url: SecretStr | None = None
+    schema_name: str = Field("ledgerline", alias="LEDGERLINE_SCHEMA", min_length=1, max_length=63)
+    data_dir: Path = Path(".ledgerline")
+    master_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    upstream_url: str = "https://graph.facebook.com"
+    upstream_timeout: float = Field(30, gt=0, le=300)
+    access_token: SecretStr | None = None
+    lines: Annotated[tuple[str, ...], NoDecode] = ()
+    waba: str | None = None
+    portfolio: str | None = None
+    time_zone: str = "UTC"
+    currency: str = "USD"
+    app_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    verify_token: SecretStr | None = None
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = ()
+    policy: Mode = "enforce"
+    window_margin: int = Field(60, ge=0, le=3600)
+    retention_months: int | None = Field(None, ge=1)
+    openers: dict[str, bool] = {}
+    line: dict[str, LineSettings] = {}
+
+    @field_validator("master_key", "lines", "app_secrets", mode="before")
+    @classmethod
+    def _commas(cls, value: object) -> object:
+        return _split(value)
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return tuple(parse_key(part) if isinstance(part, str) else part for part in _split(value))
+
+    @field_validator("lines")
+    @classmethod
+    def _digits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for line in value:
+            if not line.isdecimal():
+                raise ValueError(f"{line!r} is no phone_number_id: digits only, with commas between")
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _thirty_two_bytes(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            master_key_bytes(key.get_secret_value())
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no IANA time zone, such as Europe/London") from None
+        return value
+
+    @field_validator("database_url", "admin_database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://")
+        return value
+
+    @field_validator("upstream_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// (or http:// for a simulator)")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments beat variables, variables beat `…_FILE`, both beat ledgerline.toml."""
+        del dotenv_settings, file_secret_settings
+        return (
+            init_settings,
+            env_settings,
+            _FileVariables(settings_cls),
+            TomlConfigSettingsSource(settings_cls),
+        )
+
+    def mode(self, line: str) -> Mode:
+        """The policy mode of one line."""
+        own = self.line.get(line)
+        return own.policy if own and own.policy else self.policy
+
+    def margin(self, line: str) -> int:
+        """How many seconds before the window's end a free-form send is refused."""
+        own = self.line.get(line)
+        return own.window_margin if own and own.window_margin is not None else self.window_margin
+
+
+class _FileVariables(PydanticBaseSettingsSource):
+    """`LEDGERLINE_X_FILE=path`: the setting's value is the file's content."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        name = field.alias or f"{PREFIX}{field_name.upper()}"
+        path = os.environ.get(f"{name}_FILE")
+        return (Path(path).read_text().strip() if path else None), name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, _, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[field.alias or name] = value
+        return values
+
+
+def master_key_bytes(text: str) -> bytes:
+    """The 32 bytes of a master key written in base64; ValueError says what would be right."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("a master key is 32 bytes in base64") from None
+    if len(key) != 32:  # noqa: PLR2004 - AES-256
+        raise ValueError(f"a master key is 32 bytes in base64; this one has {len(key)}")
+    return key
+
+
+def load(**given: object) -> Settings:
+    """Read all settings; SettingsError names every one that is wrong."""
+    try:
+        return Settings(**given)  # type: ignore[arg-type] # pydantic checks what comes from the command line
+    except ValidationError as error:
+        raise SettingsError([_problem(dict(item)) for item in error.errors()]) from None
+    except OSError as error:
+        raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+
+
+def missing(settings: Settings) -> list[str]:
+    """What a start needs and has not; empty when `serve` may begin."""
+    needed: Mapping[str, tuple[object, str]] = {
+        "APP_SECRETS": (settings.app_secrets, "the app's secret signs every webhook (App dashboard, Basic)"),
+        "VERIFY_TOKEN": (settings.verify_token, "any text; the same goes into the webhook configuration"),
+        "ACCESS_TOKEN": (settings.access_token, "a system user's token with whatsapp_business_messaging"),
+        "LINES": (settings.lines, "the phone_number_ids this gateway sends for, with commas between them"),
+        "API_KEYS": (settings.api_keys, "name:key:scope+scope for each system that may call"),
+    }
+    found = [f"{PREFIX}{name} is missing: {why}" for name, (value, why) in needed.items() if not value]
+    if settings.database_url and not settings.master_key:
+        found.append(f"{PREFIX}MASTER_KEY is missing: 32 random bytes in base64")
+    return found
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What works but is probably not meant."""
+    found = []
+    if settings.time_zone == "UTC" and "LEDGERLINE_TIME_ZONE" not in os.environ:
+        found.append(f"{PREFIX}TIME_ZONE is not set: days of reports are UTC days, not the account's")
+    return found
+
+
+def _split(value: object) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _problem(item: dict[str, Any]) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    label = name if name.startswith(PREFIX) else f"{PREFIX}{name.upper()}"
+    where = ".".join([label, *(str(part) for part in item["loc"][1:])])
+    return f"{where}: {item['msg'].removeprefix('Value error, ')}"
