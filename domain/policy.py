@@ -1,13 +1,12 @@
 """Whether a send may leave: pure, versioned, its rules as data.
 
-The decision sees only what is handed in, and what it saw is recorded with every send (`record`).
+A decision sees only what is handed in, and what it saw is recorded with every send (`recorded`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 
 from domain.window import Window, open_until, sendable_until
@@ -20,7 +19,7 @@ Mode = Literal["enforce", "observe"]
 Reason = Literal["needs_no_window", "window_open", "never_opened", "window_closed", "window_closing"]
 
 NEEDS_WINDOW: Final[Mapping[Kind, bool]] = {"free_form": True, "template": False, "direct_send": False}
-"""Which kinds of send may only go out while the person's window is open."""
+"""Which kinds of send may only go out while the recipient's window is open."""
 
 
 class Send(Protocol):
@@ -32,80 +31,74 @@ class Send(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the policy saw of the window; times are Unix seconds."""
-
+class _Decided:
+    reason: Reason
+    mode: Mode
     open_until: int | None
+    """When the window closes or closed (Unix seconds); None when it never opened."""
     opened_by: str | None
-    as_of: int
-    """When the decision was made."""
+    """message_key or call_key of its newest opener."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(_Decided):
     """The send may leave."""
 
-    reason: Reason
-    mode: Mode
-    seen: Seen
     observed: bool = False
-    """It would have been refused, had the line not been only observing; `reason` says why."""
+    """`reason` would have refused it, had the line not been only observing."""
 
-    def record(self) -> dict[str, Any]:
-        """The `decision` of the send's event."""
-        return _record(self, allowed=True) | ({"observed": True} if self.observed else {})
+    @property
+    def allowed(self) -> Literal[True]:
+        """Whether the send may leave."""
+        return True
+
+    def recorded(self, as_of: int) -> dict[str, Any]:
+        """The `decision` of SendRequested; `as_of` says how much of the log the window was folded from."""
+        observed = {"observed": True} if self.observed else {}
+        return _recorded(self, as_of, allowed=True) | observed
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(_Decided):
     """The send must not leave: WhatsApp would fail it with 131047."""
 
-    reason: Reason
-    mode: Mode
-    seen: Seen
-
-    def record(self) -> dict[str, Any]:
-        """The `decision` of the send's event."""
-        return _record(self, allowed=False)
-
     @property
-    def details(self) -> str:
-        """What to tell the caller; holds no personal data."""
-        until = self.seen.open_until
-        if until is None:
-            state = "the window is not open: the person has not written"
-        else:
-            verb = "closed" if until <= self.seen.as_of else "closes"
-            state = f"the window {verb} at {datetime.fromtimestamp(until, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return f"Refused by the gateway: {state}; a template or Direct Send is allowed."
+    def allowed(self) -> Literal[False]:
+        """Whether the send may leave."""
+        return False
+
+    def recorded(self, as_of: int) -> dict[str, Any]:
+        """The `decision` of SendRefused; `as_of` says how much of the log the window was folded from."""
+        return _recorded(self, as_of, allowed=False)
 
 
 Decision = Allowed | Refused
 
 
 def decide(send: Send, window: Window, *, now: int, margin: int, mode: Mode = "enforce") -> Decision:
-    """Whether `send` may leave at `now` (Unix seconds), `margin` seconds kept before the window closes."""
+    """Whether `send` may leave at `now` (Unix seconds); a window counts as closed `margin` seconds early."""
     until = open_until(window)
-    seen = Seen(until, None if until is None else window.opened_by, now)
+    opened_by = None if until is None else window.opened_by
     if not NEEDS_WINDOW[send.kind]:
-        return Allowed("needs_no_window", mode, seen)
+        return Allowed("needs_no_window", mode, until, opened_by)
     last = sendable_until(window, margin)
     if until is None or last is None:
         reason: Reason = "never_opened"
     elif now < last:
-        return Allowed("window_open", mode, seen)
+        return Allowed("window_open", mode, until, opened_by)
     else:
         reason = "window_closing" if now < until else "window_closed"
-    return Refused(reason, mode, seen) if mode == "enforce" else Allowed(reason, mode, seen, observed=True)
+    if mode == "observe":
+        return Allowed(reason, mode, until, opened_by, observed=True)
+    return Refused(reason, mode, until, opened_by)
 
 
-def _record(decision: Decision, *, allowed: bool) -> dict[str, Any]:
-    seen = decision.seen
+def _recorded(decision: _Decided, as_of: int, *, allowed: bool) -> dict[str, Any]:
     return {
         "allowed": allowed,
         "mode": decision.mode,
         "reason": decision.reason,
         "policy_version": POLICY_VERSION,
-        "window": {"open_until": seen.open_until, "opened_by": seen.opened_by, "as_of": seen.as_of},
+        "window": {"open_until": decision.open_until, "opened_by": decision.opened_by, "as_of": as_of},
         "consent": None,
     }

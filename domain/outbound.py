@@ -1,0 +1,242 @@
+"""A caller's send: what the decision needs to know of it, and the body that goes to WhatsApp.
+
+Only the recipient, the type, the object named by the type and the category are judged; every limit is
+WhatsApp's to judge, and fields we do not know pass unchanged (Cloud API reference, sections 2 to 5 and 10).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from domain.legacy import to_cloud
+from domain.policy import Kind
+
+Json = dict[str, Any]
+Face = Literal["cloud", "on-premises"]
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """A well-formed send. Exactly one of `to`, `recipient` and `group_id` is set."""
+
+    face: Face
+    kind: Kind
+    type: str
+    """A word fit for the open: what is no plain word is `unknown`, here and in `category`."""
+    body: Json = field(repr=False)
+    """As the caller wrote it; from the on-premises face, already in the Cloud API's shape."""
+    to: str | None = field(default=None, repr=False)
+    """Phone number, digits only."""
+    recipient: str | None = field(default=None, repr=False)
+    """Business-scoped user id."""
+    group_id: str | None = field(default=None, repr=False)
+    category: str | None = None
+    """As declared for Direct Send."""
+    template: str | None = None
+    language: str | None = None
+    callback_data: str | None = field(default=None, repr=False)
+    """The caller's own biz_opaque_callback_data."""
+
+    @property
+    def contact(self) -> str:
+        """Whom it is for: digits, business-scoped user id, or group id."""
+        return self.group_id or self.to or self.recipient or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read receipt, with or without a typing indicator: no decision, no event."""
+
+    body: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What the caller must change; holds nothing of what the caller sent."""
+
+    code: int
+    """In the dialect of the caller's face."""
+    field: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    face: Face
+    missing: int
+    wrong: int
+    not_json: int
+
+
+_CLOUD: Final = _Dialect("cloud", missing=131008, wrong=131009, not_json=100)
+_ONPREM: Final = _Dialect("on-premises", missing=1008, wrong=1009, not_json=1025)
+
+_DEEPEST: Final = 100
+"""Nesting that every writer of JSON between here and WhatsApp can still write."""
+
+_SEPARATED: Final = re.compile(r"[0-9+\-() ]*[0-9][0-9+\-() ]*")
+_BSUID: Final = re.compile(r"[A-Z]{2}\..+", re.DOTALL)
+_WORD: Final = re.compile(r"[a-z_]{1,32}")
+_TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z_]{2,16}")
+_DIRECT_TYPES: Final = frozenset({"text", "interactive"})
+_DIRECT_CATEGORIES: Final = frozenset({"utility", "authentication"})
+
+
+def parse_cloud(body: bytes) -> SendRequest | Read | Malformed:
+    """What a POST to `/messages` or `/marketing_messages` asks for."""
+    parsed = _json_object(body, _CLOUD)
+    if isinstance(parsed, Malformed):
+        return parsed
+    if "status" in parsed and not parsed.keys() & {"to", "recipient", "type"}:
+        return _read(parsed)
+    return _send(parsed, _CLOUD)
+
+
+def parse_onprem(body: bytes) -> SendRequest | Malformed:
+    """What a POST to `/v1/messages` asks for, in the Cloud API's shape (on-premises reference, section 3)."""
+    parsed = _json_object(body, _ONPREM)
+    return parsed if isinstance(parsed, Malformed) else _send(to_cloud(parsed), _ONPREM)
+
+
+def upstream_body(request: SendRequest, opaque: str) -> Json:
+    """The body to POST to WhatsApp, with `opaque` as its biz_opaque_callback_data."""
+    body = request.body | {"messaging_product": "whatsapp", "biz_opaque_callback_data": opaque}
+    if request.to is not None:
+        # Without the plus WhatsApp may put the business number's own country code in front.
+        body["to"] = f"+{request.to}"
+    return body
+
+
+def _json_object(body: bytes, dialect: _Dialect) -> Json | Malformed:
+    # Not orjson: it would turn an integer over 64 bits into a float, and refuse a lone surrogate.
+    try:
+        parsed = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return Malformed(dialect.not_json, "body", "The body is not JSON.")
+    if not isinstance(parsed, dict):
+        return Malformed(dialect.not_json, "body", "The body must be a JSON object.")
+    if _is_deeper(parsed, _DEEPEST):
+        return Malformed(dialect.not_json, "body", f"The body must not nest deeper than {_DEEPEST} levels.")
+    return parsed
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _read(body: Json) -> Read | Malformed:
+    if body["status"] != "read":
+        return Malformed(_CLOUD.wrong, "status", "status must be 'read'.")
+    message_id = body.get("message_id")
+    if not message_id:
+        return Malformed(_CLOUD.missing, "message_id", "message_id is required with status 'read'.")
+    if not isinstance(message_id, str):
+        return Malformed(_CLOUD.wrong, "message_id", "message_id must be a string.")
+    return Read(body)
+
+
+def _send(body: Json, dialect: _Dialect) -> SendRequest | Malformed:
+    whom = _whom(body, dialect)
+    if isinstance(whom, Malformed):
+        return whom
+    word = _content_type(body, dialect)
+    if isinstance(word, Malformed):
+        return word
+    category, callback_data = body.get("category"), body.get("biz_opaque_callback_data")
+    for name, value in (("category", category), ("biz_opaque_callback_data", callback_data)):
+        if value is not None and not isinstance(value, str):
+            return Malformed(dialect.wrong, name, f"{name} must be a string.")
+    template, language = _template(body) if word == "template" else (None, None)
+    return SendRequest(
+        face=dialect.face,
+        kind=_kind(word, category),
+        type=_public(word),
+        body=body,
+        category=None if category is None else _public(category),
+        template=template,
+        language=language,
+        callback_data=callback_data,
+        **whom,
+    )
+
+
+def _kind(word: str, category: str | None) -> Kind:
+    if word == "template":
+        return "template"
+    if word in _DIRECT_TYPES and category in _DIRECT_CATEGORIES:
+        return "direct_send"
+    return "free_form"
+
+
+def _whom(body: Json, dialect: _Dialect) -> Mapping[str, str] | Malformed:
+    """The one recipient, under the name of its field in SendRequest."""
+    to, recipient, recipient_type = (body.get(name) for name in ("to", "recipient", "recipient_type"))
+    if recipient_type not in (None, "individual", "group"):
+        return Malformed(dialect.wrong, "recipient_type", "recipient_type must be 'individual' or 'group'.")
+    if to in (None, ""):
+        return _recipient(recipient, dialect, group=recipient_type == "group")
+    if not isinstance(to, str):
+        return Malformed(dialect.wrong, "to", "to must be a string.")
+    return {"group_id": to} if recipient_type == "group" else _phone(to, dialect)
+
+
+def _phone(to: str, dialect: _Dialect) -> Mapping[str, str] | Malformed:
+    if _BSUID.fullmatch(to):
+        details = "to holds a business-scoped user id; WhatsApp expects that in recipient."
+        return Malformed(dialect.wrong, "recipient", details)
+    if not _SEPARATED.fullmatch(to):
+        details = "to must be a phone number: digits, optionally with + - ( ) and spaces."
+        return Malformed(dialect.wrong, "to", details)
+    return {"to": re.sub(r"[^0-9]", "", to)}
+
+
+def _recipient(recipient: object, dialect: _Dialect, *, group: bool) -> Mapping[str, str] | Malformed:
+    if group:
+        return Malformed(dialect.missing, "to", "to is required and must be the group id.")
+    if recipient in (None, ""):
+        return Malformed(dialect.missing, "to", "to (or recipient) is required.")
+    if not isinstance(recipient, str) or not _BSUID.fullmatch(recipient):
+        details = "recipient must be a business-scoped user id: a country code, a dot and the id."
+        return Malformed(dialect.wrong, "recipient", details)
+    return {"recipient": recipient}
+
+
+def _content_type(body: Json, dialect: _Dialect) -> str | Malformed:
+    word = body.get("type")
+    if word is None:
+        word = "text"
+    if not isinstance(word, str):
+        return Malformed(dialect.wrong, "type", "type must be a string.")
+    shown, content = _public(word), body.get(word)
+    if content is None:
+        return Malformed(dialect.missing, shown, f"The object named by type ({shown}) is required.")
+    expected, shape = (list, "a list") if word == "contacts" else (dict, "an object")
+    if not isinstance(content, expected):
+        return Malformed(dialect.wrong, shown, f"What type names ({shown}) must be {shape}.")
+    return word
+
+
+def _template(body: Json) -> tuple[str | None, str | None]:
+    template = body["template"]
+    language = template.get("language")
+    code = language.get("code") if isinstance(language, dict) else None
+    return _matching(_TEMPLATE_NAME, template.get("name")), _matching(_LANGUAGE, code)
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str | None:
+    """`value` if it is fit for the open: what WhatsApp could not know either is not a name."""
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+def _public(word: str) -> str:
+    return _matching(_WORD, word) or "unknown"
