@@ -115,7 +115,7 @@ def upstream_body(request: SendRequest, opaque: str) -> Json:
 def _json_object(body: bytes, dialect: _Dialect) -> Json | Malformed:
     # Not orjson: it would turn an integer over 64 bits into a float, and refuse a lone surrogate.
     try:
-        parsed = json.loads(body, parse_constant=_refuse_constant)
+        parsed = _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return Malformed(dialect.not_json, "body", "The body is not JSON.")
     if not isinstance(parsed, dict):
@@ -131,7 +131,10 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(name)
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _read(body: Json) -> Read | Malformed:
