@@ -1,0 +1,150 @@
+"""Rows that merge: every column keeps the smallest or the largest value that was ever seen.
+
+An event gives a row of its own, and a table holds the merge of all of them. Merging is commutative,
+associative and idempotent column by column, so neither order nor repetition of the events can matter. The
+same rows merged in memory answer what a table that lags behind can't answer yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Rule = Callable[[Any, Any], Any]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+
+class Row(Protocol):
+    """A frozen dataclass with the fields of a table, in its order: first those of the key, without a rule."""
+
+    @property
+    def derived(self) -> tuple[Any, ...]:
+        """Columns that follow from the others; they stand last in the table."""
+        return ()
+
+
+R = TypeVar("R", bound=Row)
+
+
+def smallest() -> Any:
+    """Keep the smallest value seen."""
+    return field(default=None, metadata={"rule": min})
+
+
+def largest() -> Any:
+    """Keep the largest value seen."""
+    return field(default=None, metadata={"rule": max})
+
+
+def grouped(
+    width: int, pack: Callable[[Any], Sequence[Any]], unpack: Callable[..., Any], rule: Rule = max
+) -> dict[str, Any]:
+    """Metadata of a field that is `width` columns: how it becomes their values, and they it again."""
+    return {"rule": rule, "width": width, "pack": pack, "unpack": unpack}
+
+
+def fields_of(shape: Callable[..., Any], names: Sequence[str], rule: Rule = max) -> dict[str, Any]:
+    """Metadata of a field that is a `shape`, with a column for each of its fields `names` (two or more)."""
+    return grouped(
+        len(names), attrgetter(*names), lambda *values: shape(**dict(zip(names, values, strict=True))), rule
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    rule: Rule | None
+    width: int | None
+    pack: Any
+    unpack: Any
+
+    def keep(self, a: Any, b: Any) -> Any:
+        if a is None or b is None:
+            return b if a is None else a
+        return a if self.rule is None or a == b else self.rule(a, b)
+
+    def values(self, value: Any) -> Sequence[Any]:
+        if self.width is None:
+            return (value,)
+        return (None,) * self.width if value is None else tuple(self.pack(value))
+
+    def value(self, values: Iterator[Any]) -> Any:
+        if self.width is None:
+            return next(values)
+        parts = tuple(islice(values, self.width))
+        return None if all(part is None for part in parts) else self.unpack(*parts)
+
+
+@cache
+def _columns(row: type[Any]) -> tuple[_Column, ...]:
+    return tuple(
+        _Column(f.name, *map(f.metadata.get, ("rule", "width", "pack", "unpack"))) for f in fields(row)
+    )
+
+
+@cache
+def _keys(row: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(row) if "rule" not in f.metadata)
+
+
+def key(row: Row) -> tuple[Any, ...]:
+    """What tells the row from the others of its table."""
+    return tuple(getattr(row, name) for name in _keys(type(row)))
+
+
+def merge(a: R, b: R) -> R:
+    """The one row that two rows of the same key make."""
+    return type(a)(*(c.keep(getattr(a, c.name), getattr(b, c.name)) for c in _columns(type(a))))
+
+
+def merged(rows: Iterable[R]) -> dict[tuple[Any, ...], R]:
+    """All rows by their key, those of one key merged."""
+    table: dict[tuple[Any, ...], R] = {}
+    for row in rows:
+        at = key(row)
+        table[at] = merge(table[at], row) if at in table else row
+    return table
+
+
+def to_record(row: Row) -> tuple[Any, ...]:
+    """The row as the table holds it."""
+    parts = (value for c in _columns(type(row)) for value in c.values(getattr(row, c.name)))
+    return (*parts, *row.derived)
+
+
+def from_record(row: type[R], record: Iterable[Any]) -> R:
+    """The row from its columns, without the derived ones."""
+    values = iter(record)
+    return row(*(column.value(values) for column in _columns(row)))
+
+
+class Table(Generic[R]):
+    """A table of one kind of row, written by one owner at a time."""
+
+    def __init__(self, row: type[R], sql: Mapping[str, str], name: str) -> None:
+        """`sql`: its blocks `load {name}` (by one array for each key column) and `save {name}` (by rows)."""
+        self._row = row
+        self._load = sql[f"load {name}"]
+        self._save = sql[f"save {name}"]
+
+    async def absorb(self, db: Connection, rows: Iterable[R]) -> None:
+        """Merge `rows` into the table: one read, one write, and none of either when nothing changes."""
+        changed = merged(rows)
+        if not changed:
+            return
+        for record in await db.fetch(self._load, *zip(*changed, strict=True)):
+            stored = from_record(self._row, record)
+            row = merge(stored, changed[key(stored)])
+            if row == stored:
+                del changed[key(stored)]
+            else:
+                changed[key(stored)] = row
+        if changed:
+            await db.execute(self._save, [to_record(row) for row in changed.values()])

@@ -1,0 +1,166 @@
+"""The window of every conversation as a table, and its exact reading at any lag of that table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from domain import window as windows
+from domain.events import (
+    CallReceived,
+    Event,
+    IdentityLinked,
+    MessageReceived,
+    Recorded,
+    SendAccepted,
+    SendDispatched,
+    SendFailed,
+    SendRefused,
+    SendRequested,
+    SendSettled,
+    SendUnknown,
+    StatusReceived,
+    Undecodable,
+)
+from domain.window import EMPTY, Window
+from projections.rows import Connection, Table, fields_of, from_record, largest, merge, smallest
+from projections.sql import load
+
+Decode = Callable[[int, UUID, int, str, bytes], Recorded | Undecodable]
+"""From position, stream, version, topic and state."""
+
+CONVERSATION = (
+    MessageReceived,
+    StatusReceived,
+    CallReceived,
+    SendRequested,
+    SendRefused,
+    SendDispatched,
+    SendAccepted,
+    SendFailed,
+    SendUnknown,
+    SendSettled,
+    IdentityLinked,
+)
+"""What the stream of a conversation holds. Each of them moves the row's version, or the tail would grow."""
+
+_WINDOW = tuple(f.name for f in fields(Window))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    """The window of one stream, folded up to `version`."""
+
+    stream: UUID
+    version: int = largest()
+    position: int = largest()
+    line: str | None = largest()
+    known_since: int = smallest()
+    """Time of the oldest event known, in Unix seconds."""
+    window: Window | None = field(default=None, metadata=fields_of(Window, _WINDOW, windows.merge))
+
+    @property
+    def derived(self) -> tuple[Any, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The window of one conversation, over all its linked streams."""
+
+    window: Window
+    as_of: int
+    """Position of its newest event: nothing of the conversation lay behind it. 0: never seen."""
+    known_since: int | None
+    line: str | None
+
+
+NEVER_SEEN = Read(EMPTY, 0, None, None)
+
+
+class WindowProjection:
+    """The table `window_v1`, a row for each stream; read as the view `windows`."""
+
+    name = "window_v1"
+
+    def __init__(self, schema: str) -> None:
+        """`schema`: the log's."""
+        self._sql: Mapping[str, str] = load("projections", "window.sql", schema)
+        self._table = Table(WindowRow, self._sql, "window")
+
+    @staticmethod
+    def ddl(schema: str) -> str:
+        """Statements that make the table and its view where they are missing."""
+        return load("projections", "window.sql", schema)["ddl"]
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        """Bring the rows of the page's conversations up to it."""
+        await self._table.absorb(db, (_row(item) for item in page if isinstance(item.event, CONVERSATION)))
+
+    async def read(self, db: Connection, streams: Sequence[UUID], decode: Decode) -> Read:
+        """The window of one conversation, given all its linked streams; exact at any lag."""
+        return (await self.read_many(db, [streams], decode))[0]
+
+    async def read_many(
+        self, db: Connection, conversations: Sequence[Sequence[UUID]], decode: Decode
+    ) -> list[Read]:
+        """The windows of many conversations, in their order, as of one moment."""
+        streams = list({stream for streams in conversations for stream in streams})
+        rows: dict[UUID, WindowRow] = {}
+        for record in await db.fetch(self._sql["read"], streams):
+            for row in _rows(record, decode):
+                rows[row.stream] = merge(rows[row.stream], row) if row.stream in rows else row
+        return [_one(rows[stream] for stream in streams if stream in rows) for streams in conversations]
+
+
+def _row(item: Recorded) -> WindowRow:
+    event = item.event
+    window = windows.fold(EMPTY, event)
+    return WindowRow(
+        stream=event.originator_id,
+        version=event.originator_version,
+        position=item.position,
+        line=event.line,
+        known_since=_time(event),
+        window=None if window == EMPTY else window,
+    )
+
+
+def _time(event: Event) -> int:
+    at = getattr(event, "at_used", None)
+    return int(event.timestamp.timestamp()) if at is None else int(at)
+
+
+def _rows(record: asyncpg.Record, decode: Decode) -> Iterable[WindowRow]:
+    """The stored row, and the row that an event behind it makes."""
+    if record["version"] is not None:
+        yield from_record(WindowRow, tuple(record)[: len(_WINDOW) + 5])
+    if record["notification_id"] is not None:
+        item = decode(
+            record["notification_id"],
+            record["stream"],
+            record["originator_version"],
+            record["topic"],
+            record["state"],
+        )
+        if isinstance(item, Recorded) and isinstance(item.event, CONVERSATION):
+            yield _row(item)
+
+
+def _one(rows: Iterable[WindowRow]) -> Read:
+    read = NEVER_SEEN
+    for row in rows:
+        read = Read(
+            window=windows.merge(read.window, row.window or EMPTY),
+            as_of=max(read.as_of, row.position),
+            known_since=row.known_since
+            if read.known_since is None
+            else min(read.known_since, row.known_since),
+            line=row.line,
+        )
+    return read

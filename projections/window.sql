@@ -1,0 +1,50 @@
+-- ddl --
+create table if not exists {schema}.window_v1 (
+  stream uuid primary key,
+  version bigint not null,
+  position bigint not null,
+  line text collate "C",
+  known_since bigint not null,
+  opened_at bigint,
+  opened_by text collate "C",
+  confirmed_at bigint,
+  refused_at bigint,
+  refused_by text collate "C",
+  changed_at bigint,
+  free_entry_until bigint
+);
+create or replace view {schema}.windows as
+  select stream, version, position, line, known_since,
+    opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until
+  from {schema}.window_v1;
+
+-- load window --
+select stream, version, position, line, known_since,
+  opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until
+from {schema}.window_v1
+where stream = any ($1::uuid[])
+
+-- save window --
+insert into {schema}.window_v1
+select r.* from unnest($1::{schema}.window_v1[]) as r
+on conflict (stream) do update set (
+  version, position, line, known_since,
+  opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until
+) = row (
+  excluded.version, excluded.position, excluded.line, excluded.known_since,
+  excluded.opened_at, excluded.opened_by, excluded.confirmed_at,
+  excluded.refused_at, excluded.refused_by, excluded.changed_at, excluded.free_entry_until
+)
+
+-- read --
+-- The row of each stream and what the stream holds behind it: one statement, so one moment.
+select s.stream, w.version, w.position, w.line, w.known_since,
+  w.opened_at, w.opened_by, w.confirmed_at, w.refused_at, w.refused_by, w.changed_at, w.free_entry_until,
+  t.notification_id, t.originator_version, t.topic, t.state
+from unnest($1::uuid[]) as s (stream)
+left join {schema}.windows w on w.stream = s.stream
+left join lateral (
+  select e.notification_id, e.originator_version, e.topic, e.state
+  from {schema}.stored_events e
+  where e.originator_id = s.stream and e.originator_version > coalesce(w.version, 0)
+) t on true
