@@ -65,11 +65,6 @@ class _Column:
     pack: Any
     unpack: Any
 
-    def keep(self, a: Any, b: Any) -> Any:
-        if a is None or b is None:
-            return b if a is None else a
-        return a if self.rule is None or a == b else self.rule(a, b)
-
     def values(self, value: Any) -> Sequence[Any]:
         if self.width is None:
             return (value,)
@@ -101,7 +96,14 @@ def key(row: Row) -> tuple[Any, ...]:
 
 def merge(a: R, b: R) -> R:
     """The one row that two rows of the same key make."""
-    return type(a)(*(c.keep(getattr(a, c.name), getattr(b, c.name)) for c in _columns(type(a))))
+    kept = []
+    for column in _columns(type(a)):
+        x, y = getattr(a, column.name), getattr(b, column.name)
+        if column.rule is None or y is None or x == y:
+            kept.append(x)
+        else:
+            kept.append(y if x is None else column.rule(x, y))
+    return type(a)(*kept)
 
 
 def merged(rows: Iterable[R]) -> dict[tuple[Any, ...], R]:

@@ -49,6 +49,8 @@ CONVERSATION = (
 """What the stream of a conversation holds. Each of them moves the row's version, or the tail would grow."""
 
 _WINDOW = tuple(f.name for f in fields(Window))
+_STORED = 5 + len(_WINDOW)
+_EVENT = ("notification_id", "stream", "originator_version", "topic", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,12 @@ class WindowProjection:
         streams = list({stream for streams in conversations for stream in streams})
         rows: dict[UUID, WindowRow] = {}
         for record in await db.fetch(self._sql["read"], streams):
-            for row in _rows(record, decode):
-                rows[row.stream] = merge(rows[row.stream], row) if row.stream in rows else row
+            stream = record["stream"]
+            if record["version"] is not None and stream not in rows:
+                rows[stream] = from_record(WindowRow, tuple(record)[:_STORED])
+            row = _behind(record, decode)
+            if row is not None:
+                rows[stream] = merge(rows[stream], row) if stream in rows else row
         return [_one(rows[stream] for stream in streams if stream in rows) for streams in conversations]
 
 
@@ -136,20 +142,14 @@ def _time(event: Event) -> int:
     return int(event.timestamp.timestamp()) if at is None else int(at)
 
 
-def _rows(record: asyncpg.Record, decode: Decode) -> Iterable[WindowRow]:
-    """The stored row, and the row that an event behind it makes."""
-    if record["version"] is not None:
-        yield from_record(WindowRow, tuple(record)[: len(_WINDOW) + 5])
-    if record["notification_id"] is not None:
-        item = decode(
-            record["notification_id"],
-            record["stream"],
-            record["originator_version"],
-            record["topic"],
-            record["state"],
-        )
-        if isinstance(item, Recorded) and isinstance(item.event, CONVERSATION):
-            yield _row(item)
+def _behind(record: asyncpg.Record, decode: Decode) -> WindowRow | None:
+    """What an event makes that the stored row does not hold yet; None where there is none."""
+    if record["notification_id"] is None:
+        return None
+    item = decode(*(record[name] for name in _EVENT))
+    if isinstance(item, Recorded) and isinstance(item.event, CONVERSATION):
+        return _row(item)
+    return None
 
 
 def _one(rows: Iterable[WindowRow]) -> Read:
