@@ -1,1 +1,27 @@
-"""The sandbox: a simulator of the WhatsApp Business API, spoken to over HTTP only."""
+"""The sandbox: a simulator of the WhatsApp Business API, spoken to over HTTP only.
+
+An oracle: it knows WhatsApp's rules by itself and imports nothing of the gateway's decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+LINE: Final = "106540352242922"
+DISPLAY_PHONE_NUMBER: Final = "15550783881"
+WABA: Final = "102290129340398"
+API_KEY: Final = "sandbox-key"
+APP_SECRET: Final = "sandbox-app-secret"  # noqa: S105 - published: the sandbox has no account to protect
+VERIFY_TOKEN: Final = "sandbox-verify-token"  # noqa: S105 - published as well
+ACCESS_TOKEN: Final = "sandbox-access-token"  # noqa: S105 - published as well
+
+SETTINGS: Final[Mapping[str, Any]] = {
+    "lines": (LINE,),
+    "waba": WABA,
+    "access_token": ACCESS_TOKEN,
+    "app_secrets": (APP_SECRET,),
+    "verify_token": VERIFY_TOKEN,
+    "api_keys": (f"sandbox:{API_KEY}:send+read+content+admin",),
+}
+"""The gateway's settings with the simulator as its account."""

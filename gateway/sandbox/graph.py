@@ -1,0 +1,221 @@
+"""Graph's routes over the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.sandbox import DISPLAY_PHONE_NUMBER
+from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS, Refusal, no_such_object
+from gateway.sandbox.simulator import Accepted, Simulator
+
+SIMULATOR: Final = web.AppKey("simulator", Simulator)
+VERSION: Final = r"/{version:v\d+\.\d+}"
+
+
+def graph_app(simulator: Simulator) -> web.Application:
+    """The simulated graph.facebook.com; callbacks stop when it is cleaned up."""
+    app = web.Application(middlewares=[refusals], client_max_size=100 * 1024 * 1024)
+    app[SIMULATOR] = simulator
+    app.router.add_post(VERSION + "/{line}/messages", messages)
+    app.router.add_post(VERSION + "/{line}/marketing_messages", messages)
+    app.router.add_get(VERSION + "/{line}/message_history", message_history)
+    app.router.add_route("*", VERSION + "/{waba}/subscribed_apps", subscribed_apps)
+    app.router.add_get(VERSION + "/{waba}/phone_numbers", phone_numbers)
+    app.router.add_get(VERSION + "/{id}", node)
+    app.router.add_route("*", VERSION + "/{path:.*}", unknown)
+
+    async def callbacks(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await simulator.callbacks.close()
+
+    app.cleanup_ctx.append(callbacks)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: web.Application, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Serve a simulator's application; gives its URL, also kept in `simulator.graph_url`."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        simulator.graph_url = f"http://{host}:{runner.addresses[0][1]}"
+        yield simulator.graph_url
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def refusals(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Errors in Graph's envelope."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        trace = "A" + secrets.token_urlsafe(16)
+        return web.json_response(
+            refusal.body(trace), status=refusal.http_status, headers={"x-fb-trace-id": trace}
+        )
+
+
+async def messages(request: web.Request) -> web.Response:
+    """A send, or mark-as-read and typing."""
+    simulator = _authorised(request)
+    if request.match_info["line"] != simulator.line:
+        raise Refusal(33, "The business phone number does not exist or was deleted.")
+    body = await _json_object(request)
+    if "status" in body:
+        return _mark_as_read(body)
+    if simulator.faults.take("sync_131047"):
+        raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
+    if fault := simulator.faults.take("error"):
+        raise Refusal(fault.code, "The sandbox was asked for this error.", http_status=fault.http_status)
+    message = simulator.accept(body, marketing=request.path.endswith("/marketing_messages"))
+    if fault := simulator.faults.take("delay"):
+        await asyncio.sleep(fault.seconds)
+    if simulator.faults.take("drop_after_accept") and request.transport is not None:
+        request.transport.abort()
+    return web.json_response(_answer(message))
+
+
+def _answer(message: Accepted) -> dict[str, Any]:
+    contact: dict[str, Any] = {"input": message.send.given}
+    if message.send.number and message.person:
+        contact["wa_id"] = message.person.wa_id
+    elif message.person:
+        contact["user_id"] = message.person.user_id
+    sent: dict[str, Any] = {"id": message.message_id}
+    if message.send.type == "template":
+        sent["message_status"] = "accepted"
+    if message.send.group:
+        sent["group_id"] = message.send.group
+    return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [sent]}
+
+
+def _mark_as_read(body: dict[str, Any]) -> web.Response:
+    if body["status"] != "read":
+        raise Refusal(100, "The parameter status must be 'read'.")
+    if not body.get("message_id"):
+        raise Refusal(131008, "The parameter message_id is required.")
+    return web.json_response({"success": True})
+
+
+async def message_history(request: web.Request) -> web.Response:
+    """The statuses of one message, by its wamid alone."""
+    simulator = _authorised(request)
+    if request.match_info["line"] != simulator.line:
+        raise no_such_object(request.path)
+    message_id = request.query.get("message_id")
+    if not message_id:
+        raise Refusal(100, "The parameter message_id is required.")
+    message = simulator.accepted.get(message_id)
+    found = [_history(message, simulator.callbacks.url)] if message else []
+    return web.json_response({"data": found, "paging": {"cursors": {"before": "A", "after": "B"}}})
+
+
+def _history(message: Accepted, callback_url: str) -> dict[str, Any]:
+    events = [
+        {
+            "id": str(number),
+            "delivery_status": status.word.upper(),
+            "timestamp": int(status.at.timestamp()),
+            "webhook_update_state": "DELIVERED" if status.update.acknowledged.is_set() else "RETRYING",
+            "webhook_uri": callback_url,
+        }
+        for number, status in enumerate(message.statuses, start=1)
+    ]
+    return {"id": message.message_id[-16:], "message_id": message.message_id, "events": {"data": events}}
+
+
+async def subscribed_apps(request: web.Request) -> web.Response:
+    """The app that gets the callbacks; subscribing verifies its callback URL first."""
+    simulator = _authorised(request)
+    _own(request, request.match_info["waba"] == simulator.waba)
+    if request.method == "GET":
+        app = {"id": "670000000000001", "name": "Sandbox", "link": simulator.callbacks.url}
+        return web.json_response({"data": [{"whatsapp_business_api_data": app}]})
+    if request.method != "POST":
+        raise no_such_object(request.path)
+    if not await simulator.callbacks.verified():
+        raise Refusal(2200, "Callback verification failed: the URL did not give the challenge back.")
+    return web.json_response({"success": True})
+
+
+async def phone_numbers(request: web.Request) -> web.Response:
+    """The account's business phone numbers."""
+    simulator = _authorised(request)
+    _own(request, request.match_info["waba"] == simulator.waba)
+    return web.json_response({"data": [_fields(request, _phone_number(simulator))]})
+
+
+async def node(request: web.Request) -> web.Response:
+    """The phone number or the account itself."""
+    simulator = _authorised(request)
+    wanted = request.match_info["id"]
+    if wanted == simulator.line:
+        return web.json_response(_fields(request, _phone_number(simulator)))
+    _own(request, wanted == simulator.waba)
+    account = {"id": simulator.waba, "name": "Sandbox", "currency": "USD", "timezone_id": "0"}
+    return web.json_response(_fields(request, account))
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Everything that the simulator does not know."""
+    _authorised(request)
+    raise no_such_object(request.path)
+
+
+def _phone_number(simulator: Simulator) -> dict[str, Any]:
+    return {
+        "id": simulator.line,
+        "display_phone_number": DISPLAY_PHONE_NUMBER,
+        "verified_name": "Sandbox",
+        "name_status": "APPROVED",
+        "status": "CONNECTED",
+        "quality_rating": "GREEN",
+        "platform_type": "CLOUD_API",
+        "code_verification_status": "VERIFIED",
+        "throughput": {"level": "STANDARD"},
+        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+    }
+
+
+def _fields(request: web.Request, whole: dict[str, Any]) -> dict[str, Any]:
+    """Only the fields asked for, and always the id."""
+    wanted = request.query.get("fields")
+    if wanted is None:
+        return whole
+    return {name: value for name, value in whole.items() if name == "id" or name in wanted.split(",")}
+
+
+def _own(request: web.Request, own: bool) -> None:  # noqa: FBT001 - reads as a sentence
+    if not own:
+        raise no_such_object(request.path)
+
+
+def _authorised(request: web.Request) -> Simulator:
+    simulator = request.app[SIMULATOR]
+    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    given = bearer or request.query.get("access_token", "")
+    if not secrets.compare_digest(given.encode(), simulator.access_token.encode()):
+        raise Refusal(190, "Invalid OAuth access token - Cannot parse access token.")
+    return simulator
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Refusal(100, "The request body is not a JSON object.")
+    return body
