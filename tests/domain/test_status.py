@@ -156,5 +156,13 @@ def test_the_pricing_of_the_furthest_status_that_has_one_is_kept(
     assert state.pricing["category"] == category
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_is_told_twice_at_one_time_is_settled_by_its_value(turn: int) -> None:
+    failures = [status(NOW, "failed", code=code) for code in (131026, 131049)]
+    prices = [status(NOW, "sent", pricing={"category": word}) for word in ("marketing", "utility")]
+    state = folded([*failures[::turn], *prices[::turn]])
+    assert (state.failed_code, state.pricing) == (131049, {"category": "utility"})
+
+
 def test_inbound_messages_say_nothing_about_an_outbound_one() -> None:
     assert fold(EMPTY, message(NOW)) is EMPTY

@@ -161,6 +161,8 @@ def test_of_two_openers_at_one_time_the_larger_key_is_named() -> None:
         (23 * HOUR - 1, "confirmed", True),
         (23 * HOUR, "confirmed", False),
         (10 * 60, "assumed", False),
+        (0, "confirmed", True),
+        (0, "assumed", False),
     ],
 )
 def test_a_131047_is_doubted_only_less_than_23_hours_after_a_confirmed_opener(
