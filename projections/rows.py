@@ -8,11 +8,11 @@ same rows merged in memory answer what a table that lags behind can't answer yet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -33,18 +33,15 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
-def smallest() -> Any:
-    """Keep the smallest value seen."""
-    return field(default=None, metadata={"rule": min})
+SMALLEST: Final[Mapping[str, Any]] = {"rule": min}
+"""Metadata of a field that keeps the smallest value seen."""
 
-
-def largest() -> Any:
-    """Keep the largest value seen."""
-    return field(default=None, metadata={"rule": max})
+LARGEST: Final[Mapping[str, Any]] = {"rule": max}
+"""Metadata of a field that keeps the largest value seen."""
 
 
 def grouped(
-    width: int, pack: Callable[[Any], Sequence[Any]], unpack: Callable[..., Any], rule: Rule = max
+    width: int, pack: Callable[[Any], Iterable[Any]], unpack: Callable[..., Any], rule: Rule = max
 ) -> dict[str, Any]:
     """Metadata of a field that is `width` columns: how it becomes their values, and they it again."""
     return {"rule": rule, "width": width, "pack": pack, "unpack": unpack}

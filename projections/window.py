@@ -27,7 +27,7 @@ from domain.events import (
     Undecodable,
 )
 from domain.window import EMPTY, Window
-from projections.rows import Connection, Table, fields_of, from_record, largest, merge, smallest
+from projections.rows import LARGEST, SMALLEST, Connection, Table, fields_of, from_record, merge
 from projections.sql import load
 
 Decode = Callable[[int, UUID, int, str, bytes], Recorded | Undecodable]
@@ -58,10 +58,10 @@ class WindowRow:
     """The window of one stream, folded up to `version`."""
 
     stream: UUID
-    version: int = largest()
-    position: int = largest()
-    line: str | None = largest()
-    known_since: int = smallest()
+    version: int = field(metadata=LARGEST)
+    position: int = field(metadata=LARGEST)
+    line: str | None = field(metadata=LARGEST)
+    known_since: int = field(metadata=SMALLEST)
     """Time of the oldest event known, in Unix seconds."""
     window: Window | None = field(default=None, metadata=fields_of(Window, _WINDOW, windows.merge))
 

@@ -1,0 +1,196 @@
+"""What was sent and delivered, counted by day of the account's zone and by WhatsApp's billing terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from domain import status
+from domain.events import (
+    MessageReceived,
+    Recorded,
+    SendAccepted,
+    SendRequested,
+    SendSettled,
+    SendUnknown,
+    StatusReceived,
+)
+from domain.status import MessageState
+from projections.messages import NOBODY, known_as
+from projections.rows import LARGEST, SMALLEST, Connection, Table
+from projections.sql import load
+
+GROUPS: Final = (
+    "day",
+    "month",
+    "line",
+    "market",
+    "category",
+    "type",
+    "template",
+    "caller",
+    "pricing_model",
+    "pricing_type",
+    "pricing_category",
+)
+"""What a report may be grouped by."""
+
+COUNTS: Final = ("accrued", "delivered", "free", "billable_whatsapp")
+"""accrued: sends of ours that WhatsApp took, at their dispatch.
+delivered: messages, in groups each participant's, once, at the oldest of delivered, read and played.
+billable_whatsapp, free: the delivered ones by WhatsApp's own pricing; without any they are neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRow:
+    """The billing terms of a send."""
+
+    send_id: UUID
+    line: str | None = field(default=None, metadata=LARGEST)
+    caller: str | None = field(default=None, metadata=LARGEST)
+    kind: str | None = field(default=None, metadata=LARGEST)
+    type: str | None = field(default=None, metadata=LARGEST)
+    template: str | None = field(default=None, metadata=LARGEST)
+    category: str | None = field(default=None, metadata=LARGEST)
+    market: str | None = field(default=None, metadata=LARGEST)
+    accepted: bool | None = field(default=None, metadata=LARGEST)
+    accepted_at: int | None = field(default=None, metadata=SMALLEST)
+    """Dispatch of the oldest attempt that WhatsApp itself says it took."""
+    unknown_at: int | None = field(default=None, metadata=LARGEST)
+    """Dispatch of the newest attempt in doubt: the one that a settlement is about."""
+
+    @property
+    def derived(self) -> tuple[Any, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A message to one person, its delivery and WhatsApp's pricing of it."""
+
+    message_key: UUID
+    participant: UUID
+    send_id: UUID | None = field(default=None, metadata=LARGEST)
+    line: str | None = field(default=None, metadata=LARGEST)
+    market: str | None = field(default=None, metadata=LARGEST)
+    type: str | None = field(default=None, metadata=LARGEST)
+    known: MessageState = field(default=status.EMPTY, metadata=known_as(("delivered_at",)))
+
+    @property
+    def derived(self) -> tuple[Any, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Counts by what was asked for, and their sums."""
+
+    rows: list[dict[str, Any]]
+    """The groups asked for (day and month as dates; None where not known), then COUNTS."""
+    totals: dict[str, int]
+    as_of: int
+    """Position of the log up to which everything is counted."""
+
+
+class CountsProjection:
+    """The tables `counts_sends_v1` and `counts_deliveries_v1`, read as views of the same names without v1."""
+
+    name = "counts_v1"
+
+    def __init__(self, schema: str) -> None:
+        """`schema`: the log's."""
+        self._sql: Mapping[str, str] = load("projections", "counts.sql", schema)
+        self._sends = Table(SendRow, self._sql, "send")
+        self._deliveries = Table(DeliveryRow, self._sql, "delivery")
+
+    @staticmethod
+    def ddl(schema: str) -> str:
+        """Statements that make the tables and their views where they are missing."""
+        return load("projections", "counts.sql", schema)["ddl"]
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        """Merge what the page tells of sends and deliveries."""
+        await self._sends.absorb(db, _sends(page))
+        await self._deliveries.absorb(db, _deliveries(page))
+
+    async def report(
+        self,
+        db: Connection,
+        *,
+        from_day: date,
+        to_day: date,
+        time_zone: str,
+        line: str | None = None,
+        group_by: Sequence[str] = ("day",),
+    ) -> Report:
+        """Count the days from `from_day` to before `to_day` of an IANA zone; `group_by` out of GROUPS.
+
+        Raises asyncpg.InvalidParameterValueError for a zone that the database does not know.
+        """
+        groups = [name for name in GROUPS if name in group_by]
+        async with db.transaction(isolation="repeatable_read", readonly=True):
+            as_of = await db.fetchval(self._sql["as of"], self.name)
+            records = await db.fetch(self._sql["report"], from_day, to_day, time_zone, line, groups)
+        rows = [{name: record[name] for name in (*groups, *COUNTS)} for record in records]
+        return Report(rows, {name: sum(row[name] for row in rows) for name in COUNTS}, as_of or 0)
+
+
+def _sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
+    for item in items:
+        match item.event:
+            case SendRequested() as event:
+                yield SendRow(
+                    UUID(event.send_id),
+                    line=event.line,
+                    caller=event.caller,
+                    kind=event.kind,
+                    type=event.type,
+                    template=event.template,
+                    category=event.category,
+                    market=event.market,
+                )
+            case SendAccepted(send_id=send_id, dispatched_at=at):
+                yield SendRow(UUID(send_id), accepted=True, accepted_at=at)
+            case StatusReceived(source="live", send_id=str(send_id), dispatched_at=dispatched_at):
+                yield SendRow(UUID(send_id), accepted=True, accepted_at=dispatched_at)
+            case SendSettled(settled_as="accepted", send_id=send_id):
+                yield SendRow(UUID(send_id), accepted=True)
+            case SendUnknown(send_id=send_id, dispatched_at=at):
+                yield SendRow(UUID(send_id), unknown_at=at)
+            case _:
+                pass
+
+
+def _deliveries(items: Iterable[Recorded]) -> Iterator[DeliveryRow]:
+    for item in items:
+        match item.event:
+            case StatusReceived(source="live") as event:
+                yield DeliveryRow(
+                    UUID(event.message_key),
+                    UUID(event.participant_key) if event.participant_key else NOBODY,
+                    send_id=UUID(event.send_id) if event.send_id else None,
+                    line=event.line,
+                    market=event.market,
+                    known=_charged(event),
+                )
+            case MessageReceived(source="echo") as echo:
+                yield DeliveryRow(UUID(echo.message_key), NOBODY, line=echo.line, type=echo.type)
+            case SendAccepted() | SendSettled() as outcome if outcome.message_key:
+                yield DeliveryRow(UUID(outcome.message_key), NOBODY, send_id=UUID(outcome.send_id))
+            case _:
+                pass
+
+
+def _charged(event: StatusReceived) -> MessageState:
+    known = status.fold(status.EMPTY, event)
+    return MessageState(
+        delivered_at=known.delivered_at,
+        pricing=known.pricing,
+        pricing_status=known.pricing_status,
+        pricing_at=known.pricing_at,
+    )

@@ -1,0 +1,78 @@
+"""What is true of each message template now, as far as WhatsApp's webhooks told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from domain.events import Recorded, TemplateChanged
+from projections.rows import Connection, Table, fields_of
+from projections.sql import load
+
+
+class Status(NamedTuple):
+    """The newest by time wins; at one time the larger key."""
+
+    at: int
+    key: str
+    status: str
+    reason: str | None
+    """Of this status: an approved template keeps no old rejection."""
+
+
+class Word(NamedTuple):
+    """A category or quality; the newest by time wins, at one time the larger key."""
+
+    at: int
+    key: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    """A template in one language."""
+
+    account: str
+    name: str
+    language: str
+    status: Status | None = field(default=None, metadata=fields_of(Status, Status._fields))
+    category: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
+    quality: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
+
+    @property
+    def derived(self) -> tuple[Any, ...]:
+        """None."""
+        return ()
+
+
+class TemplatesProjection:
+    """The table `templates_v1`, read as `templates`."""
+
+    name = "templates_v1"
+
+    def __init__(self, schema: str) -> None:
+        """`schema`: the log's."""
+        self._table = Table(TemplateRow, load("projections", "templates.sql", schema), "template")
+
+    @staticmethod
+    def ddl(schema: str) -> str:
+        """Statements that make the table and its view where they are missing."""
+        return load("projections", "templates.sql", schema)["ddl"]
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        """Merge what the page tells of templates."""
+        events = (item.event for item in page)
+        await self._table.absorb(db, (_row(event) for event in events if isinstance(event, TemplateChanged)))
+
+
+def _row(event: TemplateChanged) -> TemplateRow:
+    at, key = event.at_used, event.key
+    return TemplateRow(
+        event.account,
+        event.name,
+        event.language,
+        status=Status(at, key, event.status, event.reason) if event.status else None,
+        category=Word(at, key, event.category) if event.category else None,
+        quality=Word(at, key, event.quality) if event.quality else None,
+    )
