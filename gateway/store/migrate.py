@@ -1,0 +1,89 @@
+"""Make and migrate a log's schema: numbered SQL files, then the tables of projections, then the grants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Final
+
+import asyncpg
+
+from gateway.store.postgres import Connection, quoted, serving_role
+from projections.sql import load
+
+LONGEST_SCHEMA: Final = 50
+"""Bytes of a schema's name: it is part of the serving role's, and PostgreSQL cuts names at 63."""
+
+_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+async def migrate(
+    admin_url: str, schema: str, *, serving_url: str | None = None, extra_ddl: Sequence[str] = ()
+) -> None:
+    """Bring `schema` up to this release; any number of gateways may do so at once.
+
+    `admin_url` may make schemas and tables. `serving_url` is the one that gateways work with, where that is
+    another. `extra_ddl` is run each time and must bear it (`create table if not exists …`).
+    """
+    if len(schema.encode()) > LONGEST_SCHEMA:
+        raise ValueError(f"schema {schema!r} is longer than {LONGEST_SCHEMA} bytes")
+    user = await _user_of(serving_url or admin_url)
+    sql = load("gateway.store", "migrate.sql", schema)
+    admin = await asyncpg.connect(admin_url)
+    try:
+        await _begin(admin, sql)
+        async with admin.transaction():
+            await admin.execute(sql["lock"])
+            await _apply(admin, sql, schema)
+            for ddl in extra_ddl:
+                await admin.execute(ddl)
+            await _grant(admin, sql, schema, user)
+    finally:
+        await admin.close()
+
+
+async def _user_of(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("select current_user"))
+    finally:
+        await connection.close()
+
+
+async def _begin(admin: Connection, sql: Mapping[str, str]) -> None:
+    """`if not exists` loses a race with an error; whoever lost finds everything there."""
+    try:
+        await admin.execute(sql["begin"])
+    except (asyncpg.UniqueViolationError, asyncpg.DuplicateSchemaError, asyncpg.DuplicateTableError):
+        await admin.execute(sql["begin"])
+
+
+async def _apply(admin: Connection, sql: Mapping[str, str], schema: str) -> None:
+    applied = {row["number"] for row in await admin.fetch(sql["applied"])}
+    folder = files("gateway.store") / "migrations"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        name = _NAME.fullmatch(file.name)
+        if name is None or int(name[1]) in applied:
+            continue
+        await admin.execute(file.read_text(encoding="utf-8").replace("{schema}", quoted(schema)))
+        await admin.execute(sql["record"], int(name[1]), name[2])
+
+
+async def _grant(admin: Connection, sql: Mapping[str, str], schema: str, user: str) -> None:
+    """The serving role may read everything and write all but the log, which only the functions write.
+
+    Where roles can't be made, the serving user gets the grants itself; a user that serves and migrates owns
+    the tables then, and only the triggers protect the log.
+    """
+    role = serving_role(schema)
+    may_take = await admin.fetchval(sql["may take role"], user, role)
+    if may_take is None and await admin.fetchval(sql["may make roles"]):
+        await admin.execute(sql["role"].replace("{grantee}", quoted(role)))
+        may_take = await admin.fetchval(sql["may take role"], user, role)
+    if may_take is False:
+        await admin.execute(f"grant {quoted(role)} to {quoted(user)}")
+    if may_take is not None:
+        await admin.execute(sql["grants"].replace("{grantee}", quoted(role)))
+    elif user != await admin.fetchval("select current_user"):
+        await admin.execute(sql["grants"].replace("{grantee}", quoted(user)))

@@ -1,0 +1,124 @@
+"""Connections to the database of a log, and reading the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from domain.events import Recorded, Undecodable
+from gateway.store.codec import decode
+from projections.sql import load
+
+# Strings, because the classes are generic only in the stubs.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+DATABASE_GONE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    # A bare Exception that asyncpg raises when a backend dies in the middle of an answer.
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What a lost, restarting or overloaded database looks like; anything else is a mistake of ours."""
+
+NO_LIMIT: Final = 2**31 - 1
+
+
+class HoleError(Exception):
+    """A position is missing in the log: events were lost or hidden; the log must be looked at by a person."""
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def serving_role(schema: str) -> str:
+    """The role that gateways work under: it can't write the log but through its functions."""
+    return f"{schema}_serving"
+
+
+async def connect(url: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
+    """A connection of its own, in the serving role where there is one and the user may take it."""
+    connection = await asyncpg.connect(url, server_settings=_SETTINGS)
+    try:
+        await take_role(connection, schema)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def connect_pool(url: str, schema: str, *, size: int = 10) -> Pool:
+    """A pool of at most `size` connections in the serving role; enter it with `async with`, or await it."""
+
+    async def init(connection: Connection) -> None:
+        await take_role(connection, schema)
+
+    return asyncpg.create_pool(url, min_size=1, max_size=size, init=init, server_settings=_SETTINGS)
+
+
+async def take_role(connection: Connection, schema: str) -> None:
+    """Take the serving role for the session."""
+    await connection.execute(load("gateway.store", "queries.sql", schema)["take role"], serving_role(schema))
+
+
+_SETTINGS: Final = {"application_name": "ledgerline", "synchronous_commit": "on", "jit": "off"}
+
+
+class Postgres:
+    """Reads a log; from the primary only, a replica may show commits in another order."""
+
+    def __init__(self, pool: Pool, schema: str) -> None:
+        """`pool`: of `connect_pool`."""
+        self._pool = pool
+        self._sql = load("gateway.store", "queries.sql", schema)
+
+    async def after(self, position: int, limit: int) -> list[Recorded | Undecodable]:
+        """At most `limit` events in order, from the first after `position`. A hole raises HoleError."""
+        rows = await self._pool.fetch(self._sql["after"], position, limit)
+        for expected, row in enumerate(rows, position + 1):
+            if row["notification_id"] != expected:
+                raise HoleError(f"position {expected} is missing: the next one is {row['notification_id']}")
+        return _decoded(rows)
+
+    async def streams(
+        self, ids: Sequence[UUID], after: int = 0, limit: int = NO_LIMIT
+    ) -> list[Recorded | Undecodable]:
+        """The events of some streams together, in order of position, from the first after that position."""
+        return _decoded(await self._pool.fetch(self._sql["streams"], ids, after, limit))
+
+    async def events_at(self, positions: Sequence[int]) -> list[Recorded | Undecodable]:
+        """The events at these positions, in order; positions that don't exist are left out."""
+        return _decoded(await self._pool.fetch(self._sql["events at"], positions))
+
+    async def known_keys(self, keys: Sequence[UUID]) -> dict[UUID, int]:
+        """Those of the dedupe keys that the log knows, with the positions of their events."""
+        return {
+            row["key"]: row["notification_id"]
+            for row in await self._pool.fetch(self._sql["known keys"], keys)
+        }
+
+    async def head(self) -> int:
+        """The last position; 0 when the log is empty."""
+        return int(await self._pool.fetchval(self._sql["head"]))
+
+    async def identity(self) -> tuple[UUID, int]:
+        """The log's id, and its epoch now."""
+        log_id, epoch = await self._pool.fetchrow(self._sql["identity"]) or (None, 0)
+        if log_id is None:
+            raise LookupError("log_head is empty: the schema was not made by a migration")
+        return log_id, epoch
+
+
+def _decoded(rows: Iterable[asyncpg.Record]) -> list[Recorded | Undecodable]:
+    return [decode(*row) for row in rows]

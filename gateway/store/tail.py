@@ -1,0 +1,103 @@
+"""Follow a log: pages after a position, and waiting for more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import asyncpg
+
+from domain.events import Recorded, Undecodable
+from gateway.store.postgres import DATABASE_GONE, Pool, Postgres, connect
+
+POLL: Final = 2.0
+"""Seconds after which a follower looks without a hint."""
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries to listen again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Tail:
+    """A reader of the log (projections/runner.py, `Reader`) for any number of followers.
+
+    The hint (NOTIFY) is only a hint: without it a follower looks after the poll interval.
+    """
+
+    def __init__(self, pool: Pool, schema: str, *, poll: float = POLL) -> None:
+        """Reads over `pool` and listens to nobody; use `open` for a tail with hints."""
+        self._log = Postgres(pool, schema)
+        self._poll = poll
+        self._hints = 0
+        self._hinted = asyncio.Event()
+        self._seen: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str, pool: Pool, schema: str, *, poll: float = POLL) -> AsyncIterator[Tail]:
+        """A tail with hints, over a connection of its own to `url` (which must not be a pooler's)."""
+        tail = cls(pool, schema, poll=poll)
+        listening = asyncio.create_task(tail._listen(url, schema))
+        try:
+            yield tail
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def after(self, position: int, limit: int) -> list[Recorded | Undecodable]:
+        """At most `limit` events in order, from the first after `position`. A hole raises HoleError."""
+        return await self._log.after(position, limit)
+
+    async def head(self) -> int:
+        """The last position; 0 when the log is empty."""
+        return await self._log.head()
+
+    async def wait(self) -> None:
+        """Return on a hint that this task has not seen yet, or after the poll interval."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("wait() is for tasks")
+        if self._seen.get(task, 0) == self._hints:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll):
+                    await self._hinted.wait()
+        self._seen[task] = self._hints
+
+    def _hint(self) -> None:
+        self._hints += 1
+        self._hinted.set()
+        self._hinted = asyncio.Event()
+
+    async def _listen(self, url: str, schema: str) -> None:
+        pause = 0.1
+        while True:
+            try:
+                log_id, _ = await self._log.identity()
+                await self._hear(url, schema, log_id)
+                pause = 0.1
+            except (asyncpg.PostgresError, *DATABASE_GONE) as error:
+                _log.warning("no hints from the log: %s", type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _hear(self, url: str, schema: str, log_id: UUID) -> None:
+        """Listen until the connection is lost."""
+        connection = await connect(url, schema)
+        lost = asyncio.Event()
+
+        def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+            if payload in {str(log_id), ""}:  # "": the library's own recorders name no log
+                self._hint()
+
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener("stored_events", heard)
+            self._hint()  # whatever came before is looked at now
+            await lost.wait()
+        finally:
+            connection.terminate()

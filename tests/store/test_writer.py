@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from random import getrandbits
+from uuid import UUID, uuid4
+
+from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, Stale
+from gateway.store.postgres import Pool, Postgres
+from gateway.store.writer import Writer
+
+PATIENCE = 30.0
+
+
+def draft(stream: UUID | None = None, key: UUID | None = None, expected: int | None = None) -> Draft:
+    token = getrandbits(63)
+    return Draft(stream or uuid4(), "SendDispatched", b"{}", key or uuid4(), token, expected)
+
+
+async def test_what_became_of_each_draft_is_told_in_its_order(database: str, pool: Pool) -> None:
+    stream, key = uuid4(), uuid4()
+    first = draft(stream, key)
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        assert await writer.append([first, draft(stream)], 0, patience=PATIENCE) == [
+            Appended(1, 1),
+            Appended(2, 2),
+        ]
+        outcomes = await writer.append(
+            [first, draft(key=key), draft(stream, expected=1), draft(stream, expected=2)],
+            0,
+            patience=PATIENCE,
+        )
+        assert outcomes == [Appended(1, 1), Duplicate(1, 1), Conflict(2), Appended(3, 3)]
+        assert await writer.append([draft()], 7, patience=PATIENCE) == [Stale(0)]
+    assert await Postgres(pool, "ledgerline").head() == 3
