@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,8 +24,9 @@ OK: Final = 200
 
 @dataclass(slots=True, eq=False)
 class Update:
-    """One change of a callback, and whether it was acknowledged."""
+    """One change of a callback, numbered as it came about, and whether it was acknowledged."""
 
+    number: int
     change: dict[str, Any]
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,12 +41,22 @@ class _Batch:
 class Callbacks:
     """Delivers updates at least once; those of one call in order, different calls side by side."""
 
-    def __init__(self, url: str, *, waba: str, app_secret: str, verify_token: str, faults: Faults) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        waba: str,
+        app_secret: str,
+        verify_token: str,
+        faults: Faults,
+        acknowledged: Callable[[list[Update]], None],
+    ) -> None:
         self.url = url
         self._waba = waba
         self._secret = app_secret.encode()
         self._verify_token = verify_token
         self._faults = faults
+        self._acknowledged = acknowledged
         self._tasks: set[asyncio.Task[None]] = set()
         self._batch: _Batch | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -113,6 +124,7 @@ class Callbacks:
         for updates in posts:
             body = self._body([update.change for update in updates])
             await self._until_acknowledged(body)
+            self._acknowledged(updates)
             for update in updates:
                 update.acknowledged.set()
             if self._faults.take("duplicate"):

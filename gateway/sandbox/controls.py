@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiohttp import web
 
+from gateway.sandbox import ids
 from gateway.sandbox.callbacks import Update
 from gateway.sandbox.faults import KINDS, Fault
-from gateway.sandbox.simulator import Accepted, Simulator
+from gateway.sandbox.network import Accepted
+from gateway.sandbox.simulator import Simulator
 
 PATIENCE: Final = 2.0
 """Seconds that a control waits for the gateway to acknowledge what it set off."""
@@ -63,11 +66,9 @@ class Controls:
         _without(item, GIVEN_BY_WHATSAPP)
         if not isinstance(item.get("type"), str):
             raise Wrong('type is missing: a message looks like {"type":"text","text":{"body":"hi"}}')
-        person = self._customer(request)
         profile = item.pop("profile", {})
-        if isinstance(profile, dict) and isinstance(profile.get("name"), str):
-            person.name = profile["name"]
-        message_id, update = self._simulator.write(person, item)
+        name = profile.get("name") if isinstance(profile, dict) else None
+        message_id, update = self._simulator.write(_customer(request), item, name=name)
         await _acknowledged([update])
         return web.json_response({"id": message_id})
 
@@ -77,18 +78,17 @@ class Controls:
         _without(item, GIVEN_BY_WHATSAPP)
         if item.get("event") not in {"connect", "terminate"} and not isinstance(item.get("status"), str):
             raise Wrong('event must be "connect" or "terminate", or status the state of a call of ours')
-        call_id, update = self._simulator.call(self._customer(request), item)
+        call_id, update = self._simulator.call(_customer(request), item)
         await _acknowledged([update])
         return web.json_response({"id": call_id})
 
     async def read(self, request: web.Request) -> web.Response:
         """A customer reads one message, or all."""
         message_id = (await _json_object(request)).get("message_id")
-        found = self._simulator.read(self._customer(request), message_id)
-        if message_id is not None and not found:
+        read, updates = self._simulator.read(_customer(request), message_id)
+        if message_id is not None and not read:
             raise Wrong("message_id names no delivered and unread message of this customer")
-        await _acknowledged(update for _, update in found)
-        read = [message_id for message_id, _ in found]
+        await _acknowledged(updates)
         return web.json_response({"id": read[-1] if read else None, "ids": read})
 
     async def advance(self, request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ class Controls:
 
     async def time(self, _: web.Request) -> web.Response:
         """What time it is."""
-        return web.json_response({"now": f"{self._simulator.clock.now():%Y-%m-%dT%H:%M:%SZ}"})
+        return web.json_response({"now": _time(self._simulator.clock.now())})
 
     async def messages(self, _: web.Request) -> web.Response:
         """What WhatsApp accepted; the same callback data again is the same message, counted."""
@@ -142,11 +142,12 @@ class Controls:
         await self._simulator.callbacks.settled()
         return web.json_response({"idle": True})
 
-    def _customer(self, request: web.Request) -> Any:
-        try:
-            return self._simulator.customer(request.match_info["customer"])
-        except ValueError as error:
-            raise Wrong(f"the customer in the path {error}") from None
+
+def _customer(request: web.Request) -> str:
+    customer = request.match_info["customer"].removeprefix("+")
+    if not (ids.BSUID.fullmatch(customer) or (customer.isascii() and customer.isdigit())):
+        raise Wrong("the customer in the path must be a phone number in digits or a BSUID such as GB.123")
+    return customer
 
 
 def _row(message: Accepted) -> dict[str, Any]:
@@ -155,9 +156,13 @@ def _row(message: Accepted) -> dict[str, Any]:
         "type": message.send.type,
         "body": message.body,
         "message_id": message.message_id,
-        "accepted_at": f"{message.at:%Y-%m-%dT%H:%M:%SZ}",
+        "accepted_at": _time(datetime.fromtimestamp(message.at, UTC)),
         "count": 0,
     }
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _acknowledged(updates: Iterable[Update]) -> None:

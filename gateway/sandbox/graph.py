@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
-from gateway.sandbox import DISPLAY_PHONE_NUMBER
-from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS, Refusal, no_such_object
-from gateway.sandbox.simulator import Accepted, Simulator
-
-SIMULATOR: Final = web.AppKey("simulator", Simulator)
-VERSION: Final = r"/{version:v\d+\.\d+}"
+from gateway.sandbox import DISPLAY_PHONE_NUMBER, media
+from gateway.sandbox.network import Accepted
+from gateway.sandbox.refusal import Refusal, no_such_object
+from gateway.sandbox.requests import SIMULATOR, VERSION, authorised, json_object, of_account, of_line
+from gateway.sandbox.sends import TEMPLATES
+from gateway.sandbox.simulator import Simulator
 
 
 def graph_app(simulator: Simulator) -> web.Application:
@@ -27,10 +27,13 @@ def graph_app(simulator: Simulator) -> web.Application:
     app.router.add_get(VERSION + "/{line}/message_history", message_history)
     app.router.add_route("*", VERSION + "/{waba}/subscribed_apps", subscribed_apps)
     app.router.add_get(VERSION + "/{waba}/phone_numbers", phone_numbers)
+    app.router.add_get(VERSION + "/{waba}/message_templates", message_templates)
+    media.add_routes(app)
     app.router.add_get(VERSION + "/{id}", node)
     app.router.add_route("*", VERSION + "/{path:.*}", unknown)
 
     async def callbacks(_: web.Application) -> AsyncIterator[None]:
+        simulator.resume()
         yield
         await simulator.callbacks.close()
 
@@ -69,14 +72,10 @@ async def refusals(
 
 async def messages(request: web.Request) -> web.Response:
     """A send, or mark-as-read and typing."""
-    simulator = _authorised(request)
-    if request.match_info["line"] != simulator.line:
-        raise Refusal(33, "The business phone number does not exist or was deleted.")
-    body = await _json_object(request)
+    simulator = of_line(request)
+    body = await json_object(request)
     if "status" in body:
         return _mark_as_read(body)
-    if simulator.faults.take("sync_131047"):
-        raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
     if fault := simulator.faults.take("error"):
         raise Refusal(fault.code, "The sandbox was asked for this error.", http_status=fault.http_status)
     message = simulator.accept(body, marketing=request.path.endswith("/marketing_messages"))
@@ -111,9 +110,7 @@ def _mark_as_read(body: dict[str, Any]) -> web.Response:
 
 async def message_history(request: web.Request) -> web.Response:
     """The statuses of one message, by its wamid alone."""
-    simulator = _authorised(request)
-    if request.match_info["line"] != simulator.line:
-        raise no_such_object(request.path)
+    simulator = of_line(request)
     message_id = request.query.get("message_id")
     if not message_id:
         raise Refusal(100, "The parameter message_id is required.")
@@ -127,7 +124,7 @@ def _history(message: Accepted, callback_url: str) -> dict[str, Any]:
         {
             "id": str(number),
             "delivery_status": status.word.upper(),
-            "timestamp": int(status.at.timestamp()),
+            "timestamp": status.at,
             "webhook_update_state": "DELIVERED" if status.update.acknowledged.is_set() else "RETRYING",
             "webhook_uri": callback_url,
         }
@@ -138,8 +135,7 @@ def _history(message: Accepted, callback_url: str) -> dict[str, Any]:
 
 async def subscribed_apps(request: web.Request) -> web.Response:
     """The app that gets the callbacks; subscribing verifies its callback URL first."""
-    simulator = _authorised(request)
-    _own(request, request.match_info["waba"] == simulator.waba)
+    simulator = of_account(request)
     if request.method == "GET":
         app = {"id": "670000000000001", "name": "Sandbox", "link": simulator.callbacks.url}
         return web.json_response({"data": [{"whatsapp_business_api_data": app}]})
@@ -150,27 +146,38 @@ async def subscribed_apps(request: web.Request) -> web.Response:
     return web.json_response({"success": True})
 
 
+async def message_templates(request: web.Request) -> web.Response:
+    """The approved templates, one entry for each language."""
+    of_account(request)
+    data = [
+        {"name": each.name, "language": language, "status": "APPROVED", "category": each.category.upper()}
+        for each in TEMPLATES.values()
+        for language in each.languages
+    ]
+    return web.json_response({"data": data})
+
+
 async def phone_numbers(request: web.Request) -> web.Response:
     """The account's business phone numbers."""
-    simulator = _authorised(request)
-    _own(request, request.match_info["waba"] == simulator.waba)
+    simulator = of_account(request)
     return web.json_response({"data": [_fields(request, _phone_number(simulator))]})
 
 
 async def node(request: web.Request) -> web.Response:
     """The phone number or the account itself."""
-    simulator = _authorised(request)
+    simulator = authorised(request)
     wanted = request.match_info["id"]
     if wanted == simulator.line:
         return web.json_response(_fields(request, _phone_number(simulator)))
-    _own(request, wanted == simulator.waba)
+    if wanted != simulator.waba:
+        raise no_such_object(request.path)
     account = {"id": simulator.waba, "name": "Sandbox", "currency": "USD", "timezone_id": "0"}
     return web.json_response(_fields(request, account))
 
 
 async def unknown(request: web.Request) -> web.Response:
     """Everything that the simulator does not know."""
-    _authorised(request)
+    authorised(request)
     raise no_such_object(request.path)
 
 
@@ -195,27 +202,3 @@ def _fields(request: web.Request, whole: dict[str, Any]) -> dict[str, Any]:
     if wanted is None:
         return whole
     return {name: value for name, value in whole.items() if name == "id" or name in wanted.split(",")}
-
-
-def _own(request: web.Request, own: bool) -> None:  # noqa: FBT001 - reads as a sentence
-    if not own:
-        raise no_such_object(request.path)
-
-
-def _authorised(request: web.Request) -> Simulator:
-    simulator = request.app[SIMULATOR]
-    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    given = bearer or request.query.get("access_token", "")
-    if not secrets.compare_digest(given.encode(), simulator.access_token.encode()):
-        raise Refusal(190, "Invalid OAuth access token - Cannot parse access token.")
-    return simulator
-
-
-async def _json_object(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise Refusal(100, "The request body is not a JSON object.")
-    return body

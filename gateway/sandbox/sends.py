@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from gateway.sandbox import ids
 from gateway.sandbox.pricing import Category
@@ -18,6 +18,7 @@ TYPES: Final = frozenset(
 )
 DIRECT_SEND_TYPES: Final = frozenset({"text", "interactive"})
 TEXT_LIMIT: Final = 4096
+CALLBACK_DATA_LIMIT: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def read(body: Mapping[str, Any], *, marketing: bool) -> Send:
         raise Refusal(100, "The parameter messaging_product is required and must be 'whatsapp'.")
     number, user_id, group = _recipient(body)
     kind = body.get("type", "text")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise Refusal(100, "Param type must be one of {" + ", ".join(sorted(TYPES)) + "}.")
     content = body.get(kind)
     if not content:
@@ -80,7 +81,7 @@ def read(body: Mapping[str, Any], *, marketing: bool) -> Send:
         type=kind,
         category=category,
         needs_window=category == "service",
-        callback_data=body.get("biz_opaque_callback_data"),
+        callback_data=_callback_data(body),
     )
 
 
@@ -102,6 +103,13 @@ def _recipient(body: Mapping[str, Any]) -> tuple[str | None, str | None, str | N
     return None, str(recipient), None
 
 
+def _callback_data(body: Mapping[str, Any]) -> str | None:
+    data = body.get("biz_opaque_callback_data")
+    if data is None or (isinstance(data, str) and len(data) <= CALLBACK_DATA_LIMIT):
+        return data
+    raise Refusal(100, f"biz_opaque_callback_data must be text of at most {CALLBACK_DATA_LIMIT} characters.")
+
+
 def _check_text(content: Any) -> None:
     text = content.get("body") if isinstance(content, dict) else None
     if not isinstance(text, str) or not text:
@@ -118,16 +126,19 @@ def _category(body: Mapping[str, Any], kind: str, content: Any, *, marketing: bo
     declared = body.get("category", "service")
     if declared == "service":
         return "service"
-    if declared not in {"utility", "authentication"} or kind not in DIRECT_SEND_TYPES:
-        raise Refusal(100, "The parameter category does not go with this message.")
-    return cast("Category", declared)
+    if kind in DIRECT_SEND_TYPES and declared == "utility":
+        return "utility"
+    if kind in DIRECT_SEND_TYPES and declared == "authentication":
+        return "authentication"
+    raise Refusal(100, "The parameter category does not go with this message.")
 
 
 def _template_category(content: Any, *, marketing: bool) -> Category:
-    wanted = content if isinstance(content, dict) else {}
-    name, language = wanted.get("name"), (wanted.get("language") or {}).get("code")
-    if not name or not language:
-        raise Refusal(131008, "The parameters template.name and template.language.code are required.")
+    match content:
+        case {"name": str(name), "language": {"code": str(language)}}:
+            pass
+        case _:
+            raise Refusal(131008, "The parameters template.name and template.language.code are required.")
     template = TEMPLATES.get(name)
     if template is None or language not in template.languages:
         raise Refusal(132001, f"template name ({name}) does not exist in {language}")

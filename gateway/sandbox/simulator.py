@@ -1,59 +1,26 @@
-"""WhatsApp as the gateway sees it: customers write and call, sends are taken and judged, statuses follow."""
+"""WhatsApp for one business phone number: customers write and call, sends are taken, statuses follow."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from gateway.sandbox import (
-    ACCESS_TOKEN,
-    APP_SECRET,
-    DISPLAY_PHONE_NUMBER,
-    LINE,
-    VERIFY_TOKEN,
-    WABA,
-    ids,
-    wire,
-)
-from gateway.sandbox.book import Book, Person
+from gateway.sandbox import ACCESS_TOKEN, APP_SECRET, LINE, VERIFY_TOKEN, WABA, ids
 from gateway.sandbox.callbacks import Callbacks, Update
 from gateway.sandbox.clock import SandboxClock
-from gateway.sandbox.conversations import Conversation, Tariff
 from gateway.sandbox.faults import Faults
-from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS
-from gateway.sandbox.sends import Send, read
-
-
-@dataclass(slots=True, eq=False)
-class Status:
-    """How far a message came, when, and the callback that says so."""
-
-    word: str
-    at: datetime
-    update: Update
-
-
-@dataclass(slots=True, eq=False)
-class Accepted:
-    """A message that WhatsApp answered with 200; `person` is None in a group, and for a BSUID in `to`."""
-
-    message_id: str
-    send: Send
-    body: Mapping[str, Any]
-    person: Person | None
-    at: datetime
-    statuses: list[Status] = field(default_factory=list)
-
-    def has(self, word: str) -> bool:
-        """Whether it came that far."""
-        return any(status.word == word for status in self.statuses)
+from gateway.sandbox.happenings import Acknowledged, Called, Journal, WasAccepted, WasRead, Wrote
+from gateway.sandbox.network import Accepted, Network
+from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS, Refusal
+from gateway.sandbox.sends import read
 
 
 class Simulator:
-    """One business phone number of one WhatsApp Business Account."""
+    """The network with a clock, callbacks, faults and a journal.
+
+    `graph_url` is where it is served, without a trailing slash; empty before.
+    """
 
     def __init__(
         self,
@@ -64,6 +31,7 @@ class Simulator:
         clock: SandboxClock,
         callbacks: Callbacks,
         faults: Faults,
+        journal: Journal,
     ) -> None:
         self.line = line
         self.waba = waba
@@ -72,149 +40,104 @@ class Simulator:
         self.callbacks = callbacks
         self.faults = faults
         self.graph_url = ""
-        self.accepted: dict[str, Accepted] = {}
-        self._book = Book()
-        self._conversations: defaultdict[str, Conversation] = defaultdict(Conversation)
-        self._tariff = Tariff()
-        self._calls: dict[str, str] = {}
+        self._journal = journal
+        self._network = Network(line)
 
-    def customer(self, text: str) -> Person:
-        """The customer with this phone number or BSUID; ValueError for neither."""
-        return self._book.customer(text)
+    @property
+    def accepted(self) -> Mapping[str, Accepted]:
+        """Every message answered with 200, by its id, in order."""
+        return self._network.accepted
 
-    def write(self, person: Person, item: Mapping[str, Any]) -> tuple[str, Update]:
-        """The customer sends the message `item`, which lacks id and time; in a group if it has a group_id."""
-        at = self._second()
-        message_id = ids.wamid(person.number)
-        message = {**wire.sender(person), "id": message_id, "timestamp": wire.seconds(at), **item}
-        group = message.get("group_id")
-        conversation = self._conversations[group or person.user_id]
-        conversation.hear(message, at)
-        if group:
-            conversation.participants[person.user_id] = person
-        who = {} if message["type"] == "system" else {"contacts": [person.contact()]}
-        return message_id, self._call_back("messages", {**who, "messages": [message]})
+    def resume(self) -> None:
+        """Bring back what happened before a restart, and call back again what was not acknowledged."""
+        called_back: list[list[Update]] = []
+        for happening in self._journal.read():
+            if isinstance(happening, Acknowledged):
+                for number in happening.updates:
+                    self._network.updates[number].acknowledged.set()
+            else:
+                called_back.append(self._network.apply(happening))
+        for updates in called_back:
+            self.callbacks.deliver(update for update in updates if not update.acknowledged.is_set())
 
-    def call(self, person: Person, item: Mapping[str, Any]) -> tuple[str, Update]:
+    def write(self, customer: str, item: dict[str, Any], *, name: str | None = None) -> tuple[str, Update]:
+        """The customer, a phone number in digits or a BSUID, sends `item`: a message without id and time."""
+        message_id = ids.wamid(self._network.book.customer(customer).number)
+        [update] = self._happen(Wrote(customer, message_id, self._second(), item, name))
+        return message_id, update
+
+    def call(self, customer: str, item: dict[str, Any]) -> tuple[str, Update]:
         """The customer calls or hangs up (`event`), or answers a call of the business (`status` alone)."""
-        at = self._second()
-        if item.get("event", "connect") == "connect" and person.user_id in self._calls:
-            del self._calls[person.user_id]
-        call_id = self._calls.setdefault(person.user_id, ids.wacid(person.number))
-        about = {"id": call_id, "timestamp": wire.seconds(at)}
-        if "event" not in item:
-            if item["status"] == "ACCEPTED":
-                self._conversations[person.user_id].opened_at = at
-            status = about | wire.recipient(person) | {"type": "call", **item}
-            return call_id, self._call_back("calls", {"statuses": [status]})
-        call = (
-            about | wire.sender(person) | {"to": DISPLAY_PHONE_NUMBER, "direction": "USER_INITIATED", **item}
-        )
-        if call["event"] == "connect" and call["direction"] == "USER_INITIATED":
-            self._conversations[person.user_id].opened_at = at
-        return call_id, self._call_back("calls", {"contacts": [person.contact()], "calls": [call]})
+        person = self._network.book.customer(customer)
+        last = self._network.calls.get(person.user_id)
+        call_id = last if last and item.get("event") != "connect" else ids.wacid(person.number)
+        [update] = self._happen(Called(customer, call_id, self._second(), item))
+        return call_id, update
 
-    def read(self, person: Person, message_id: str | None) -> list[tuple[str, Update]]:
+    def read(self, customer: str, message_id: str | None) -> tuple[list[str], list[Update]]:
         """The customer reads what was delivered: one message, or all not read yet."""
-        unread = [
-            message
+        person = self._network.book.customer(customer)
+        chosen = [
+            message.message_id
             for message in self.accepted.values()
-            if message.person is person and message.has("delivered") and not message.has("read")
+            if message.person is person
+            and message_id in (None, message.message_id)
+            and message.has("delivered")
+            and not message.has("read")
         ]
-        chosen = [message for message in unread if message_id in (None, message.message_id)]
-        updates = [self._status(message, "read", wire.recipient(person), person) for message in chosen]
-        self.callbacks.deliver(updates)
-        return [(message.message_id, update) for message, update in zip(chosen, updates, strict=True)]
+        return chosen, self._happen(WasRead(customer, chosen, self._second())) if chosen else []
 
-    def accept(self, body: Mapping[str, Any], *, marketing: bool) -> Accepted:
-        """Take a send, and begin to call back what became of it. Raises Refusal."""
+    def accept(self, body: dict[str, Any], *, marketing: bool) -> Accepted:
+        """Take a send, and begin to call back what becomes of it. Raises Refusal."""
         send = read(body, marketing=marketing)
-        person = self._recipient(send)
-        digits = person.number if person else "".join(char for char in send.given if char.isdigit())
-        message = Accepted(ids.wamid(digits[:20]), send, dict(body), person, self.clock.now())
-        self.accepted[message.message_id] = message
-        self.callbacks.deliver(self._what_becomes(message))
-        return message
+        if send.needs_window and self.faults.take("sync_131047"):
+            raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
+        person = self._network.recipient(send)
+        message_id = ids.wamid(person.number if person else send.given[:20])
+        self._happen(WasAccepted(message_id, self._second(), body, marketing))
+        return self.accepted[message_id]
 
-    def _recipient(self, send: Send) -> Person | None:
-        if send.number:
-            return self._book.by_number(send.number)
-        return self._book.by_user_id(send.user_id) if send.user_id else None
-
-    def _what_becomes(self, message: Accepted) -> list[Update]:
-        """The statuses of a message; none for a BSUID in `to`, which WhatsApp drops silently."""
-        send = message.send
-        if send.group:
-            about = wire.group_recipient(send.group, None)
-            people = list(self._conversations[send.group].participants.values())
-        elif message.person:
-            about = wire.recipient(message.person)
-            people = [message.person]
-        else:
-            return []
-        conversation = self._conversations[send.group or people[0].user_id]
-        if send.needs_window and not conversation.is_open(message.at):
-            failure = {"errors": wire.errors(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)}
-            return [self._status(message, "failed", about | failure)]
-        if send.type == "reaction":
-            return [self._status(message, "sent", about, message.person)]
-        return self._delivered(message, conversation, about, people)
-
-    def _delivered(
-        self, message: Accepted, conversation: Conversation, about: dict[str, Any], people: list[Person]
-    ) -> list[Update]:
-        group = message.send.group
-        price = self._tariff.price(
-            message.send.category, conversation, message.at, copies=len(people), group=group is not None
-        )
-        start, end = {"pricing": price}, {"pricing": price}
-        if price["type"] == "free_entry_point":
-            until = conversation.free_entry_until
-            start["conversation"] = wire.free_entry_conversation(message.message_id, until)
-            end["conversation"] = wire.free_entry_conversation(message.message_id, None)
-        updates = [self._status(message, "sent", about | start, message.person)]
-        for person in people:
-            to = wire.group_recipient(group, person) if group else about
-            updates.append(self._status(message, "delivered", to | end, person))
+    def _happen(self, happening: Wrote | Called | WasRead | WasAccepted) -> list[Update]:
+        self._journal.write(happening)
+        updates = self._network.apply(happening)
+        self.callbacks.deliver(updates)
         return updates
 
-    def _status(
-        self, message: Accepted, word: str, about: dict[str, Any], contact: Person | None = None
-    ) -> Update:
-        at = self.clock.now()
-        status = {"id": message.message_id, "status": word, "timestamp": wire.seconds(at), **about}
-        if message.send.callback_data is not None:
-            status["biz_opaque_callback_data"] = message.send.callback_data
-        who = {"contacts": [contact.contact()]} if contact else {}
-        update = Update(wire.change(self.line, "messages", {**who, "statuses": [status]}))
-        message.statuses.append(Status(word, at, update))
-        return update
-
-    def _call_back(self, field: str, value: dict[str, Any]) -> Update:
-        update = Update(wire.change(self.line, field, value))
-        self.callbacks.deliver([update])
-        return update
-
-    def _second(self) -> datetime:
-        """Now, as exact as WhatsApp tells it."""
-        return datetime.fromtimestamp(int(self.clock.now().timestamp()), UTC)
+    def _second(self) -> int:
+        return int(self.clock.now().timestamp())
 
 
-def create_simulator(
+def create_simulator(  # noqa: PLR0913 - all but two have the sandbox's own value
     *,
     callback_url: str,
     clock: SandboxClock,
+    data_dir: Path | None = None,
     line: str = LINE,
     waba: str = WABA,
     access_token: str = ACCESS_TOKEN,
     app_secret: str = APP_SECRET,
     verify_token: str = VERIFY_TOKEN,
 ) -> Simulator:
-    """A simulator that calls back to `callback_url`; serve it with `graph.serving`."""
+    """A simulator that calls back to `callback_url`; serve it with `graph.serving`.
+
+    With `data_dir` what happened survives a restart; without, nothing is written.
+    """
     faults = Faults()
+    journal = Journal(data_dir / "sandbox.jsonl" if data_dir else None)
     callbacks = Callbacks(
-        callback_url, waba=waba, app_secret=app_secret, verify_token=verify_token, faults=faults
+        callback_url,
+        waba=waba,
+        app_secret=app_secret,
+        verify_token=verify_token,
+        faults=faults,
+        acknowledged=lambda updates: journal.write(Acknowledged([update.number for update in updates])),
     )
     return Simulator(
-        line=line, waba=waba, access_token=access_token, clock=clock, callbacks=callbacks, faults=faults
+        line=line,
+        waba=waba,
+        access_token=access_token,
+        clock=clock,
+        callbacks=callbacks,
+        faults=faults,
+        journal=journal,
     )

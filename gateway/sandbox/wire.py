@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 from gateway.sandbox import DISPLAY_PHONE_NUMBER
@@ -10,11 +9,6 @@ from gateway.sandbox.book import Person
 from gateway.sandbox.refusal import TITLES
 
 HELP: Final = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
-
-
-def seconds(at: datetime) -> str:
-    """A time as WhatsApp writes it."""
-    return str(int(at.timestamp()))
 
 
 def change(line: str, field: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +46,6 @@ def errors(code: int, details: str) -> list[dict[str, Any]]:
     ]
 
 
-def free_entry_conversation(message_id: str, until: datetime | None) -> dict[str, Any]:
-    """`conversation` in a free entry point; its end stands on the `sent` status only."""
-    ends = {"expiration_timestamp": seconds(until)} if until else {}
-    return {"id": message_id[-32:], **ends, "origin": {"type": "referral_conversion"}}
+def free_entry_conversation(message_id: str) -> dict[str, Any]:
+    """`conversation` in a free entry point."""
+    return {"id": message_id[-32:], "origin": {"type": "referral_conversion"}}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -73,6 +75,11 @@ class Sandbox:
     simulator: Simulator
     receiver: Receiver
     http: aiohttp.ClientSession
+    began: list[datetime]
+
+    def begin(self, at: datetime) -> None:
+        """Set the time that the clock's offset is added to."""
+        self.began[:] = [at]
 
     async def post(self, path: str, body: Any, **kwargs: Any) -> tuple[int, Any]:
         async with self.http.post(self.simulator.graph_url + path, json=body, **kwargs) as answer:
@@ -86,12 +93,12 @@ class Sandbox:
         whole = {"messaging_product": "whatsapp", "to": f"+{ANN}", **body}
         return await self.post(f"/v26.0/{line}/{edge}", {k: v for k, v in whole.items() if v is not None})
 
-    async def text(self, body: str = "hi", **more: Any) -> tuple[int, Any]:
-        return await self.send({"type": "text", "text": {"body": body}, **more})
+    async def text(self, body: str = "hi", *, edge: str = "messages", **more: Any) -> tuple[int, Any]:
+        return await self.send({"type": "text", "text": {"body": body}, **more}, edge)
 
-    async def template(self, name: str, **more: Any) -> tuple[int, Any]:
+    async def template(self, name: str, *, edge: str = "messages", **more: Any) -> tuple[int, Any]:
         template = {"name": name, "language": {"code": "en_US"}}
-        return await self.send({"type": "template", "template": template, **more})
+        return await self.send({"type": "template", "template": template, **more}, edge)
 
     async def writes(self, customer: str = ANN, **item: Any) -> str:
         whole = item or {"type": "text", "text": {"body": "hello"}}
@@ -122,12 +129,26 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield receiver
 
 
-@pytest.fixture
-async def sandbox(receiver: Receiver) -> AsyncIterator[Sandbox]:
-    clock = SandboxClock(real=lambda: NOW)
-    simulator = create_simulator(callback_url=receiver.url, clock=clock)
+@asynccontextmanager
+async def running(receiver: Receiver, data_dir: Path | None = None) -> AsyncIterator[Sandbox]:
+    """A simulator from start to stop."""
+    began = [NOW]
+    clock = SandboxClock(data_dir / "clock" if data_dir else None, real=lambda: began[0])
+    simulator = create_simulator(callback_url=receiver.url, clock=clock, data_dir=data_dir)
     app = graph_app(simulator)
     add_controls(app, simulator)
     headers = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
     async with serving(app, simulator), aiohttp.ClientSession(headers=headers) as http:
-        yield Sandbox(simulator, receiver, http)
+        yield Sandbox(simulator, receiver, http, began)
+
+
+@pytest.fixture
+async def sandbox(receiver: Receiver) -> AsyncIterator[Sandbox]:
+    async with running(receiver) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def restart(receiver: Receiver, tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[Sandbox]]:
+    """Each call runs a simulator on the same data directory."""
+    return lambda: running(receiver, tmp_path)

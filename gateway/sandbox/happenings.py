@@ -1,0 +1,97 @@
+"""What happens in the sandbox, and the journal that brings it back after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+# Times are whole Unix seconds, as exact as WhatsApp tells them.
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A customer wrote `item`, a message object without id and time."""
+
+    customer: str
+    message_id: str
+    at: int
+    item: dict[str, Any]
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A customer called, hung up or answered: `item` is a call or call status object."""
+
+    customer: str
+    call_id: str
+    at: int
+    item: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WasRead:
+    """A customer read these messages."""
+
+    customer: str
+    message_ids: list[str]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class WasAccepted:
+    """WhatsApp answered this send with 200; `marketing`: by the Marketing Messages API."""
+
+    message_id: str
+    at: int
+    body: dict[str, Any]
+    marketing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The gateway answered these callbacks, by their numbers, with 200."""
+
+    updates: list[int]
+
+
+Happening = Wrote | Called | WasRead | WasAccepted | Acknowledged
+_NAMED: Final[Mapping[str, type[Happening]]] = {
+    kind.__name__: kind for kind in (Wrote, Called, WasRead, WasAccepted, Acknowledged)
+}
+
+
+class Journal:
+    """Happenings as JSON lines in the file `path`; kept nowhere without one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def read(self) -> Iterator[Happening]:
+        """Everything that happened, in order; a line that a kill cut short is dropped."""
+        if self._path is None or not self._path.exists():
+            return
+        _cut_torn_line(self._path)
+        with self._path.open(encoding="ascii") as lines:
+            for line in lines:
+                [(kind, fields)] = json.loads(line).items()
+                yield _NAMED[kind](**fields)
+
+    def write(self, happening: Happening) -> None:
+        """Add one."""
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="ascii") as lines:
+            lines.write(json.dumps({type(happening).__name__: asdict(happening)}) + "\n")
+
+
+def _cut_torn_line(path: Path) -> None:
+    whole = path.read_bytes()
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        with path.open("r+b") as file:
+            file.truncate(end)
