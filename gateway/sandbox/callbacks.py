@@ -145,7 +145,9 @@ class Callbacks:
         signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
         try:
-            async with self._http().post(self.url, data=body, headers=headers) as answer:
+            async with self._http().post(
+                self.url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
                 await answer.read()
                 return answer.status == OK
         except (aiohttp.ClientError, TimeoutError):

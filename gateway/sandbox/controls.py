@@ -66,9 +66,13 @@ class Controls:
         _without(item, GIVEN_BY_WHATSAPP)
         if not isinstance(item.get("type"), str):
             raise Wrong('type is missing: a message looks like {"type":"text","text":{"body":"hi"}}')
+        if not isinstance(item.get("group_id", ""), str):
+            raise Wrong("group_id must be text")
         profile = item.pop("profile", {})
         name = profile.get("name") if isinstance(profile, dict) else None
-        message_id, update = self._simulator.write(_customer(request), item, name=name)
+        message_id, update = self._simulator.write(
+            _customer(request), item, name=name if isinstance(name, str) else None
+        )
         await _acknowledged([update])
         return web.json_response({"id": message_id})
 

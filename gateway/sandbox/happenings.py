@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +69,8 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> Iterator[Happening]:
         """Everything that happened, in order; a line that a kill cut short is dropped."""
@@ -77,16 +79,16 @@ class Journal:
         _cut_torn_line(self._path)
         with self._path.open(encoding="ascii") as lines:
             for line in lines:
-                [(kind, fields)] = json.loads(line).items()
-                yield _NAMED[kind](**fields)
+                [(kind, kept)] = json.loads(line).items()
+                yield _NAMED[kind](**kept)
 
     def write(self, happening: Happening) -> None:
         """Add one."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {field.name: getattr(happening, field.name) for field in fields(happening)}
         with self._path.open("a", encoding="ascii") as lines:
-            lines.write(json.dumps({type(happening).__name__: asdict(happening)}) + "\n")
+            lines.write(json.dumps({type(happening).__name__: kept}) + "\n")
 
 
 def _cut_torn_line(path: Path) -> None:

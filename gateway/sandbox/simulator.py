@@ -93,7 +93,7 @@ class Simulator:
         if send.needs_window and self.faults.take("sync_131047"):
             raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
         person = self._network.recipient(send)
-        message_id = ids.wamid(person.number if person else send.given[:20])
+        message_id = ids.wamid(person.number if person else send.given)
         self._happen(WasAccepted(message_id, self._second(), body, marketing))
         return self.accepted[message_id]
 

@@ -132,3 +132,17 @@ async def test_idle_answers_when_every_callback_is_acknowledged(sandbox: Any) ->
     assert await sandbox.get("/sandbox/idle") == (200, {"idle": True})
 
     assert [s["status"] for s in sandbox.receiver.statuses] == ["sent", "delivered"]
+
+
+async def test_whatever_goes_wrong_every_status_arrives_at_least_once(sandbox: Any) -> None:
+    await sandbox.writes()
+    await sandbox.trouble("reorder", times=5)
+    await sandbox.trouble("duplicate", times=9)
+    await sandbox.trouble("batch", times=7, seconds=0)
+    sandbox.receiver.answers = [500, 404, 302, 503] * 5
+    sent = await asyncio.gather(*(sandbox.text(f"{n}") for n in range(20)))
+
+    expected = {(answer["messages"][0]["id"], word) for _, answer in sent for word in ("sent", "delivered")}
+    statuses = await sandbox.settled()
+    assert {(s["id"], s["status"]) for s in statuses} == expected
+    assert len(statuses) > len(expected)
