@@ -71,10 +71,11 @@ class Journal:
         self._path = path
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
 
     def read(self) -> Iterator[Happening]:
         """Everything that happened, in order; a line that a kill cut short is dropped."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return
         _cut_torn_line(self._path)
         with self._path.open(encoding="ascii") as lines:

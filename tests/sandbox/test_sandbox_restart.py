@@ -48,6 +48,7 @@ async def test_callbacks_not_acknowledged_before_a_restart_come_after_it(restart
 async def test_a_line_cut_short_by_a_kill_costs_only_itself(restart: Restart, tmp_path: Path) -> None:
     async with restart() as sandbox:
         await sandbox.writes()
+    assert (tmp_path / "sandbox.jsonl").stat().st_mode & 0o077 == 0
     with (tmp_path / "sandbox.jsonl").open("a") as journal:
         journal.write('{"Wrote": {"customer"')
     async with restart() as sandbox:
