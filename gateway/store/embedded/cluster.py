@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -10,23 +9,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.store.embedded.places import EmbeddedError, User, secret, sync_folder
+from gateway.store.embedded.files import secret, sync_folder
+from gateway.store.embedded.locks import hold
+from gateway.store.embedded.places import EmbeddedError, User
+from gateway.store.embedded.programs import run
 
 ROLE: Final = "ledgerline"
-PORT: Final = 5432
 _MB: Final = 1 << 20
 
 _SETTINGS: Final = {
     "listen_addresses": "",
-    "port": str(PORT),
+    "port": "5432",
     "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
     "fsync": "on",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
-    # The log must not quote data: no statements, no parameters, and no error of a statement at all (the text of
-    # "invalid input syntax" is the input), only what the server says about itself.
+    # The log must not quote data: no statements, no parameters, and no error of a statement at all (the text
+    # of "invalid input syntax" is the input), only what the server says about itself.
     "log_timezone": "UTC",
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
@@ -39,20 +40,23 @@ _SETTINGS: Final = {
 
 
 def command(binaries: Path, home: Path, sockets: Path, settings: Mapping[str, str]) -> list[str]:
-    """The server's command line."""
+    """The server's command line; `settings` go before ours."""
     whole = {
         **_SETTINGS,
         "unix_socket_directories": str(sockets),
-        "shared_buffers": f"{_shared_buffers(_memory()) // _MB}MB",
+        "shared_buffers": f"{shared_buffers(_memory()) // _MB}MB",
         **settings,
     }
     options = [text for name, value in whole.items() for text in ("-c", f"{name}={value}")]
     return [str(binaries / "postgres"), "-D", str(home / "cluster"), *options]
 
 
-def _shared_buffers(memory: int) -> int:
-    """A quarter of the memory, as PostgreSQL's manual advises, but at most 1 GB: this machine has other work,
-    and what a log reads again is at its end."""
+def shared_buffers(memory: int) -> int:
+    """Bytes for PostgreSQL's cache on a machine of this size.
+
+    A quarter, as its manual advises, but at most 1 GB: a laptop has other work, what is read again of a log
+    is mostly its end, and the system's cache holds the rest.
+    """
     return max(128 * _MB, min(memory // 4, 1024 * _MB))
 
 
@@ -66,62 +70,50 @@ def _memory() -> int:
 
 
 async def prepare(binaries: Path, home: Path, user: User, say: Callable[[str], None]) -> str:
-    """Make the cluster if there is none, check its version, and return its password."""
-    fresh = not (home / "cluster").exists()
-    password = secret(home / "password", secrets.token_urlsafe(32))
-    if fresh:
+    """Make the cluster if there is none, check its version, and return the password of its superuser."""
+    password = home / "password"
+    if not (home / "cluster").exists():
         say(f"making a PostgreSQL cluster in {home}")
-        user.own(home / "password")
+        secret(password, secrets.token_urlsafe(32))
+        user.own(password)
         await _make(binaries, home, user)
-    await _check_version(binaries, home)
-    return password
+    await _check_version(binaries, home, user)
+    if not password.exists():
+        raise EmbeddedError(f"{password} is missing: restore it with the cluster beside it from one backup")
+    return password.read_text().strip()
 
 
 async def _make(binaries: Path, home: Path, user: User) -> None:
-    new = home / "cluster.new"
-    if new.exists():
-        shutil.rmtree(new)  # a kill came before the rename below
-    await _run(
-        user,
-        *(binaries / "initdb", "--pgdata", new, "--username", ROLE, "--pwfile", home / "password"),
-        *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-instructions"),
-    )
-    (new / "pg_hba.conf").write_text("local all all scram-sha-256\n")
-    new.rename(home / "cluster")
-    sync_folder(home)
+    async with hold(home / "server") as lock:  # an initdb that outlived its gateway holds it still
+        new = home / "cluster.new"
+        shutil.rmtree(new, ignore_errors=True)
+        words: list[Path | str] = [binaries / "initdb", "--pgdata", new, "--username", ROLE]
+        words += [
+            "--pwfile",
+            home / "password",
+            "--auth",
+            "scram-sha-256",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-instructions",
+        ]
+        await run(user, words, keeps=[lock])
+        new.rename(home / "cluster")
+        sync_folder(home)
 
 
-async def _check_version(binaries: Path, home: Path) -> None:
-    ours = (await _run(None, binaries / "postgres", "--version")).split()[2].split(".")[0]
-    cluster = home / "cluster"
-    theirs = (cluster / "PG_VERSION").read_text().strip()
-    if ours == theirs:
-        return
-    new = home / "cluster.new"
-    raise EmbeddedError(
-        f"{cluster} is of PostgreSQL {theirs}, and the installed binaries are PostgreSQL {ours}: install the"
-        f" {theirs} ones again, or upgrade it once with both, as the owner of {home}:\n"
-        f"  cd {home} && {binaries}/initdb -D {new} -U {ROLE} --pwfile=password -A scram-sha-256 -E UTF8 --locale=C"
-        f" && PGPASSWORD=$(cat password) {binaries}/pg_upgrade -U {ROLE} -B {binaries} -b BIN_FOLDER_OF_{theirs}"
-        f" -d {cluster} -D {new} && mv cluster cluster.{theirs} && mv cluster.new cluster"
-        f" && echo 'local all all scram-sha-256' > cluster/pg_hba.conf"
-    )
-
-
-async def _run(user: User | None, *words: Path | str) -> str:
-    """Run one of PostgreSQL's programs as this user; what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd="/",
-        env={"LC_ALL": "C", "PATH": os.defpath},
-        **(user.process if user else {}),
-    )
-    out, err = await process.communicate()
-    if process.returncode:
+async def _check_version(binaries: Path, home: Path, user: User) -> None:
+    ours = (await run(user, [binaries / "postgres", "--version"])).split()[2].split(".")[0]
+    theirs = (home / "cluster" / "PG_VERSION").read_text().strip()
+    if ours != theirs:
         raise EmbeddedError(
-            f"{Path(words[0]).name} failed ({process.returncode}): {err.decode(errors='replace').strip()}"
+            f"{home}/cluster is of PostgreSQL {theirs}, and {binaries} is PostgreSQL {ours}."
+            f" Go back to the release with {theirs}, or upgrade once, as the owner of {home}"
+            f" (OLD is the bin folder of a PostgreSQL {theirs}):\n"
+            f"cd {home} && export PATH={binaries}:$PATH PGPASSWORD=$(cat password) PGUSER={ROLE}"
+            " && initdb -D cluster.new -U $PGUSER --pwfile password -A scram-sha-256 -E UTF8 --locale C"
+            f" && pg_upgrade -b OLD -B {binaries} -d cluster -D cluster.new"
+            f" && mv cluster cluster.{theirs} && mv cluster.new cluster"
         )
-    return out.decode()

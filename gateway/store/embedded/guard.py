@@ -1,7 +1,7 @@
-"""The process beside an embedded server: starts it, starts it again when it dies, stops it after the last client.
+"""The process beside an embedded server: starts it, again when it dies, and stops it after the last client.
 
-It runs as a script of its own, in its own session and with the standard library only, so that no Ctrl-C and no
-kill of a gateway reaches it. What lives is told by locks of the kernel, which no kill leaves behind:
+It runs as a script, in a session of its own and with the standard library only, so that neither Ctrl-C nor
+the kill of a gateway reaches it. What lives is told by locks of the kernel, which no kill leaves behind:
 
 - `lock`     whoever starts or leaves holds it while doing so
 - `clients`  every client holds it, shared
@@ -18,10 +18,30 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 PAUSE: Final = 0.1
 """Seconds between two looks at the locks."""
+
+
+class Server(NamedTuple):
+    """What a guard has to know of its server."""
+
+    home: Path
+    sockets: Path
+    user: int
+    group: int
+    command: list[str]
+
+    def words(self) -> list[str]:
+        """As arguments of a process."""
+        return [str(self.home), str(self.sockets), str(self.user), str(self.group), *self.command]
+
+    @classmethod
+    def from_words(cls, words: list[str]) -> Server:
+        """The inverse of `words`."""
+        home, sockets, user, group, *command = words
+        return cls(Path(home), Path(sockets), int(user), int(group), command)
 
 
 def try_lock(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
@@ -35,9 +55,9 @@ def try_lock(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
     return descriptor
 
 
-def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock alone."""
-    descriptor = try_lock(path, fcntl.LOCK_SH)
+def is_held(path: Path, *, by_anyone: bool = False) -> bool:
+    """Whether a living process holds the lock: alone, or by anyone who shares it too."""
+    descriptor = try_lock(path, fcntl.LOCK_EX if by_anyone else fcntl.LOCK_SH)
     if descriptor is None:
         return True
     os.close(descriptor)
@@ -64,26 +84,35 @@ def _tell(pid: int) -> None:
 
 def _recorded_pid(cluster: Path) -> int | None:
     try:
-        return int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+        return abs(int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])) or None
     except (FileNotFoundError, ValueError):
         return None
 
 
-def _launch(home: Path, user: int, group: int, command: list[str]) -> subprocess.Popen[bytes] | None:
+def _launch(server: Server) -> subprocess.Popen[bytes] | None:
     """Start the server; None while processes of the one before are still going."""
-    lock = try_lock(home / "server")
+    lock = try_lock(server.home / "server")
     if lock is None:
         return None
     try:
-        _remove_stale_pid(home / "cluster")
-        other = {} if os.geteuid() == user else {"user": user, "group": group, "extra_groups": []}
-        return subprocess.Popen(command, cwd=home, pass_fds=[lock], **other)  # type: ignore[call-overload] # noqa: S603 - user and groups; the command is the gateway's own
+        _clear_away(server)
+        other: dict[str, Any] = {"user": server.user, "group": server.group, "extra_groups": []}
+        return subprocess.Popen(  # noqa: S603 - the gateway's own words
+            server.command,
+            cwd=server.home,
+            pass_fds=[lock],
+            **(other if os.geteuid() != server.user else {}),
+        )
     finally:
         os.close(lock)
 
 
-def _remove_stale_pid(cluster: Path) -> None:
-    """Nobody holds the lock, so the pid in the file is dead or a stranger's, unless a person started the server."""
+def _clear_away(server: Server) -> None:
+    """Remove what a killed server left: PostgreSQL would yield to any living process that has its pid now.
+
+    Nobody holds the lock, so the server is gone, if it is not one that somebody started by hand.
+    """
+    cluster = server.home / "cluster"
     pid = _recorded_pid(cluster)
     try:
         by_hand = pid is not None and Path(f"/proc/{pid}/cwd").samefile(cluster)
@@ -91,7 +120,8 @@ def _remove_stale_pid(cluster: Path) -> None:
         by_hand = False
     if by_hand:
         sys.exit(f"FATAL: a PostgreSQL that was started by hand (pid {pid}) runs on {cluster}: stop it first")
-    (cluster / "postmaster.pid").unlink(missing_ok=True)
+    for left in (cluster / "postmaster.pid", *server.sockets.glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
 
 
 def _is_deserted(home: Path) -> bool:
@@ -105,32 +135,33 @@ def _is_deserted(home: Path) -> bool:
     return False
 
 
-def _watch(home: Path, user: int, group: int, command: list[str]) -> None:
-    server = None
-    started = False
+def _watch(server: Server) -> None:
+    home = server.home
+    child: subprocess.Popen[bytes] | None = None
+    seen = False
     while not _is_deserted(home):
-        if server is not None:
-            server.poll()  # reaps it
+        if child is not None:
+            child.poll()  # reaps it
         if is_held(home / "server"):
-            started = True
-        elif started and is_held(home / "lock"):
+            seen = True
+        elif seen and is_held(home / "lock"):
             return  # it was stopped, or could not start: whoever holds the lock goes on from here
         else:
-            if started:
-                time.sleep(10 * PAUSE)
-            server = _launch(home, user, group, command)
+            time.sleep(10 * PAUSE if seen else 0)
+            child = _launch(server)
+            seen = seen or child is not None
         time.sleep(PAUSE)
     shut_down(home)
 
 
-def main(home: Path, user: int, group: int, command: list[str]) -> None:
+def main(server: Server) -> None:
     """Return at once; the guard goes on as a process of its own, unless there is one already."""
-    if try_lock(home / "guard") is None or os.fork():
+    if try_lock(server.home / "guard") is None or os.fork():
         os._exit(0)
     os.setsid()
     os.chdir("/")
-    _watch(home, user, group, command)
+    _watch(server)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    main(Server.from_words(sys.argv[1:]))
