@@ -20,7 +20,7 @@ from domain.events import (
 )
 from domain.status import MessageState
 from projections.messages import NOBODY, known_as
-from projections.rows import LARGEST, SMALLEST, Connection, Table
+from projections.rows import LARGEST, SMALLEST, Connection, Row, Table
 from projections.sql import load
 
 GROUPS: Final = (
@@ -45,7 +45,7 @@ billable_whatsapp, free: the delivered ones by WhatsApp's own pricing; without a
 
 
 @dataclass(frozen=True, slots=True)
-class SendRow:
+class CountedSend(Row):
     """The billing terms of a send."""
 
     send_id: UUID
@@ -62,14 +62,9 @@ class SendRow:
     unknown_at: int | None = field(default=None, metadata=LARGEST)
     """Dispatch of the newest attempt in doubt: the one that a settlement is about."""
 
-    @property
-    def derived(self) -> tuple[Any, ...]:
-        """None."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class CountedDelivery(Row):
     """A message to one person, its delivery and WhatsApp's pricing of it."""
 
     message_key: UUID
@@ -79,11 +74,6 @@ class DeliveryRow:
     market: str | None = field(default=None, metadata=LARGEST)
     type: str | None = field(default=None, metadata=LARGEST)
     known: MessageState = field(default=status.EMPTY, metadata=known_as(("delivered_at",)))
-
-    @property
-    def derived(self) -> tuple[Any, ...]:
-        """None."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +95,8 @@ class CountsProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "counts.sql", schema)
-        self._sends = Table(SendRow, self._sql, "send")
-        self._deliveries = Table(DeliveryRow, self._sql, "delivery")
+        self._sends = Table(CountedSend, self._sql, "send")
+        self._deliveries = Table(CountedDelivery, self._sql, "delivery")
 
     @staticmethod
     def ddl(schema: str) -> str:
@@ -140,11 +130,11 @@ class CountsProjection:
         return Report(rows, {name: sum(row[name] for row in rows) for name in COUNTS}, as_of or 0)
 
 
-def _sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
+def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
     for item in items:
         match item.event:
             case SendRequested() as event:
-                yield SendRow(
+                yield CountedSend(
                     UUID(event.send_id),
                     line=event.line,
                     caller=event.caller,
@@ -155,22 +145,22 @@ def _sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
                     market=event.market,
                 )
             case SendAccepted(send_id=send_id, dispatched_at=at):
-                yield SendRow(UUID(send_id), accepted=True, accepted_at=at)
+                yield CountedSend(UUID(send_id), accepted=True, accepted_at=at)
             case StatusReceived(source="live", send_id=str(send_id), dispatched_at=dispatched_at):
-                yield SendRow(UUID(send_id), accepted=True, accepted_at=dispatched_at)
+                yield CountedSend(UUID(send_id), accepted=True, accepted_at=dispatched_at)
             case SendSettled(settled_as="accepted", send_id=send_id):
-                yield SendRow(UUID(send_id), accepted=True)
+                yield CountedSend(UUID(send_id), accepted=True)
             case SendUnknown(send_id=send_id, dispatched_at=at):
-                yield SendRow(UUID(send_id), unknown_at=at)
+                yield CountedSend(UUID(send_id), unknown_at=at)
             case _:
                 pass
 
 
-def _deliveries(items: Iterable[Recorded]) -> Iterator[DeliveryRow]:
+def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
     for item in items:
         match item.event:
             case StatusReceived(source="live") as event:
-                yield DeliveryRow(
+                yield CountedDelivery(
                     UUID(event.message_key),
                     UUID(event.participant_key) if event.participant_key else NOBODY,
                     send_id=UUID(event.send_id) if event.send_id else None,
@@ -179,9 +169,9 @@ def _deliveries(items: Iterable[Recorded]) -> Iterator[DeliveryRow]:
                     known=_charged(event),
                 )
             case MessageReceived(source="echo") as echo:
-                yield DeliveryRow(UUID(echo.message_key), NOBODY, line=echo.line, type=echo.type)
+                yield CountedDelivery(UUID(echo.message_key), NOBODY, line=echo.line, type=echo.type)
             case SendAccepted() | SendSettled() as outcome if outcome.message_key:
-                yield DeliveryRow(UUID(outcome.message_key), NOBODY, send_id=UUID(outcome.send_id))
+                yield CountedDelivery(UUID(outcome.message_key), NOBODY, send_id=UUID(outcome.send_id))
             case _:
                 pass
 

@@ -25,7 +25,7 @@ from domain.events import (
     StatusReceived,
 )
 from domain.status import MessageState
-from projections.rows import LARGEST, SMALLEST, Connection, Table, fields_of, grouped
+from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, grouped
 from projections.sql import load
 
 NOBODY: Final = UUID(int=0)
@@ -72,7 +72,7 @@ def known_as(names: Sequence[str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class SendRow:
+class SendRow(Row):
     """A send of ours, as far as its own events tell."""
 
     send_id: UUID
@@ -98,20 +98,15 @@ class SendRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceRow:
+class ReferenceRow(Row):
     """A caller's own reference of a send, as a keyed id."""
 
     reference: UUID
     send_id: UUID
 
-    @property
-    def derived(self) -> tuple[Any, ...]:
-        """None."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(Row):
     """A message, for one participant where it went to a group."""
 
     message_key: UUID

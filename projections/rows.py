@@ -7,7 +7,8 @@ same rows merged in memory answer what a table that lags behind can't answer yet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import islice
@@ -22,7 +23,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 
 class Row(Protocol):
-    """A frozen dataclass with the fields of a table, in its order: first those of the key, without a rule."""
+    """Base of frozen dataclasses with a table's fields, in its order: the key's first, without a rule."""
+
+    __slots__ = ()
 
     @property
     def derived(self) -> tuple[Any, ...]:
@@ -31,6 +34,10 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+
+_TURN: Final = 200
+"""Rows that are merged in one go: some milliseconds."""
 
 
 SMALLEST: Final[Mapping[str, Any]] = {"rule": min}
@@ -107,9 +114,13 @@ def merged(rows: Iterable[R]) -> dict[tuple[Any, ...], R]:
     """All rows by their key, those of one key merged."""
     table: dict[tuple[Any, ...], R] = {}
     for row in rows:
-        at = key(row)
-        table[at] = merge(table[at], row) if at in table else row
+        _add(table, row)
     return table
+
+
+def _add(table: dict[tuple[Any, ...], R], row: R) -> None:
+    at = key(row)
+    table[at] = merge(table[at], row) if at in table else row
 
 
 def to_record(row: Row) -> tuple[Any, ...]:
@@ -135,10 +146,12 @@ class Table(Generic[R]):
 
     async def absorb(self, db: Connection, rows: Iterable[R]) -> None:
         """Merge `rows` into the table: one read, one write, and none of either when nothing changes."""
-        changed = merged(rows)
+        changed: dict[tuple[Any, ...], R] = {}
+        async for row in _giving_way(rows):
+            _add(changed, row)
         if not changed:
             return
-        for record in await db.fetch(self._load, *zip(*changed, strict=True)):
+        async for record in _giving_way(await db.fetch(self._load, *zip(*changed, strict=True))):
             stored = from_record(self._row, record)
             row = merge(stored, changed[key(stored)])
             if row == stored:
@@ -147,3 +160,11 @@ class Table(Generic[R]):
                 changed[key(stored)] = row
         if changed:
             await db.execute(self._save, [to_record(row) for row in changed.values()])
+
+
+async def _giving_way(items: Iterable[T]) -> AsyncIterator[T]:
+    """The items, with a turn for other tasks now and then: requests are served beside a long page."""
+    for n, item in enumerate(items, 1):
+        yield item
+        if n % _TURN == 0:
+            await asyncio.sleep(0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from domain.events import Recorded, TemplateChanged
-from projections.rows import Connection, Table, fields_of
+from projections.rows import Connection, Row, Table, fields_of
 from projections.sql import load
 
 
@@ -30,7 +30,7 @@ class Word(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateRow:
+class TemplateRow(Row):
     """A template in one language."""
 
     account: str
@@ -39,11 +39,6 @@ class TemplateRow:
     status: Status | None = field(default=None, metadata=fields_of(Status, Status._fields))
     category: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
     quality: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
-
-    @property
-    def derived(self) -> tuple[Any, ...]:
-        """None."""
-        return ()
 
 
 class TemplatesProjection:

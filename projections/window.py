@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -27,7 +26,7 @@ from domain.events import (
     Undecodable,
 )
 from domain.window import EMPTY, Window
-from projections.rows import LARGEST, SMALLEST, Connection, Table, fields_of, from_record, merge
+from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, from_record, merge
 from projections.sql import load
 
 Decode = Callable[[int, UUID, int, str, bytes], Recorded | Undecodable]
@@ -54,7 +53,7 @@ _EVENT = ("notification_id", "stream", "originator_version", "topic", "state")
 
 
 @dataclass(frozen=True, slots=True)
-class WindowRow:
+class WindowRow(Row):
     """The window of one stream, folded up to `version`."""
 
     stream: UUID
@@ -64,11 +63,6 @@ class WindowRow:
     known_since: int = field(metadata=SMALLEST)
     """Time of the oldest event known, in Unix seconds."""
     window: Window | None = field(default=None, metadata=fields_of(Window, _WINDOW, windows.merge))
-
-    @property
-    def derived(self) -> tuple[Any, ...]:
-        """None."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
