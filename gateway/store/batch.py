@@ -6,14 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from gateway.store.outcomes import Draft, Outcome
 
 MAX_ITEMS: Final = 500
+OVERLAP: Final = 128
+"""Of a queue longer than this a transaction takes half: while the database works on one half, the callers
+of the other are answered and come again."""
 MAX_BYTES: Final = 8 * 1024 * 1024
-"""Of one transaction; a single larger item goes alone."""
+"""Of one transaction; a single larger draft goes alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,13 +26,11 @@ class Call:
     epoch: int
     answer: asyncio.Future[list[Outcome]]
     outcomes: list[Outcome | None]
-    left: int = field(init=False)
+    left: int
+    """Drafts without an outcome."""
     is_begun: bool = False
     """A draft of it was sent: it may be stored."""
     error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        self.left = len(self.outcomes)
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """One draft has its outcome; with the last one the caller has its answer."""
@@ -51,9 +52,17 @@ class Call:
             self.answer.set_result([outcome for outcome in self.outcomes if outcome is not None])
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One draft of a call."""
+class Chunk(NamedTuple):
+    """Drafts of one call that can be in one transaction, `start` is the index of the first one."""
+
+    call: Call
+    start: int
+    drafts: Sequence[Draft]
+    size: int
+
+
+class Item(NamedTuple):
+    """One draft on its way."""
 
     call: Call
     index: int
@@ -61,53 +70,46 @@ class Item:
 
 
 @dataclass(eq=False, slots=True)
-class Chunk:
-    """Drafts of one call that can be in one transaction."""
+class _Room:
+    """What a transaction holds, and so what it has no room for."""
 
-    call: Call
-    items: list[Item] = field(default_factory=list)
+    items: int = 0
     size: int = 0
     keys: set[UUID] = field(default_factory=set)
     streams: set[UUID] = field(default_factory=set)
     alone: set[UUID] = field(default_factory=set)
     """Streams of drafts with an expected version."""
 
-    def has_room_for(self, other: Chunk) -> bool:
-        """Whether both may be in one transaction."""
-        return (
-            len(self.items) + len(other.items) <= MAX_ITEMS
-            and self.size + other.size <= MAX_BYTES
-            and self.keys.isdisjoint(other.keys)
-            and self.alone.isdisjoint(other.streams)
-            and self.streams.isdisjoint(other.alone)
+    def is_for(self, drafts: Sequence[Draft], size: int) -> bool:
+        if self.items and (self.items + len(drafts) > MAX_ITEMS or self.size + size > MAX_BYTES):
+            return False
+        return not any(
+            draft.key in self.keys
+            or draft.stream in self.alone
+            or (draft.expected is not None and draft.stream in self.streams)
+            for draft in drafts
         )
 
-    def add(self, other: Chunk) -> None:
-        """Take the other's drafts in."""
-        self.items += other.items
-        self.size += other.size
-        self.keys |= other.keys
-        self.streams |= other.streams
-        self.alone |= other.alone
+    def add(self, drafts: Sequence[Draft], size: int) -> None:
+        self.items += len(drafts)
+        self.size += size
+        for draft in drafts:
+            self.keys.add(draft.key)
+            self.streams.add(draft.stream)
+            if draft.expected is not None:
+                self.alone.add(draft.stream)
 
 
 def chunks_of(call: Call, drafts: Sequence[Draft]) -> Iterator[Chunk]:
     """The drafts of a call in as few chunks as can be, in their order."""
-    chunk = Chunk(call)
+    room, start = _Room(), 0
     for index, draft in enumerate(drafts):
-        one = _chunk(Item(call, index, draft))
-        if chunk.items and not chunk.has_room_for(one):
-            yield chunk
-            chunk = one
-        else:
-            chunk.add(one)
-    yield chunk
-
-
-def _chunk(item: Item) -> Chunk:
-    stream = {item.draft.stream}
-    alone = set() if item.draft.expected is None else stream
-    return Chunk(item.call, [item], len(item.draft.state), {item.draft.key}, stream, alone)
+        size = len(draft.state)
+        if not room.is_for([draft], size):
+            yield Chunk(call, start, drafts[start:index], room.size)
+            room, start = _Room(), index
+        room.add([draft], size)
+    yield Chunk(call, start, drafts[start:], room.size)
 
 
 def take(queue: deque[Chunk]) -> list[Chunk]:
@@ -115,25 +117,30 @@ def take(queue: deque[Chunk]) -> list[Chunk]:
 
     A later chunk never overtakes an earlier one of its call.
     """
-    first = queue.popleft()
-    batch = [first]
-    room = Chunk(first.call)
-    room.add(first)
+    room = _Room()
+    enough = min(MAX_ITEMS, max(OVERLAP, len(queue) // 2))
+    epoch = queue[0].call.epoch
+    batch: list[Chunk] = []
     left: list[Chunk] = []
     deferred: set[int] = set()
-    while queue and len(left) < MAX_ITEMS and len(room.items) < MAX_ITEMS and room.size < MAX_BYTES:
+    while queue and len(left) < MAX_ITEMS and room.items < enough and room.size < MAX_BYTES:
         chunk = queue.popleft()
-        if (
-            chunk.call.epoch == first.call.epoch
-            and room.has_room_for(chunk)
-            and id(chunk.call) not in deferred
-        ):
+        call = chunk.call
+        if call.epoch == epoch and id(call) not in deferred and room.is_for(chunk.drafts, chunk.size):
+            room.add(chunk.drafts, chunk.size)
+            call.is_begun = True
             batch.append(chunk)
-            room.add(chunk)
         else:
             left.append(chunk)
-            deferred.add(id(chunk.call))
+            deferred.add(id(call))
     queue.extendleft(reversed(left))
-    for chunk in batch:
-        chunk.call.is_begun = True
     return batch
+
+
+def items_of(batch: Sequence[Chunk]) -> list[Item]:
+    """The drafts of a batch, in their order."""
+    return [
+        Item(chunk.call, index, draft)
+        for chunk in batch
+        for index, draft in enumerate(chunk.drafts, chunk.start)
+    ]

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from gateway.store.batch import Call, Chunk, Item, chunks_of, take
+from gateway.store.batch import Call, Chunk, Item, chunks_of, items_of, take
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, InDoubt, NotTaken, Outcome, Stale
 from gateway.store.postgres import DATABASE_GONE, Pool, connect
 from projections.sql import load
@@ -80,11 +80,10 @@ class Writer:
         if self._items and (self._items + len(drafts) > QUEUE_ITEMS or self._bytes + size > QUEUE_BYTES):
             raise NotTaken("too much is waiting for the log")
         loop = asyncio.get_running_loop()
-        call = Call(epoch, loop.create_future(), [None] * len(drafts))
+        call = Call(epoch, loop.create_future(), [None] * len(drafts), len(drafts))
         if not drafts:
             return []
-        for chunk in chunks_of(call, drafts):
-            self._queue.append(chunk)
+        self._queue.extend([Chunk(call, 0, drafts, size)] if len(drafts) == 1 else chunks_of(call, drafts))
         self._items += len(drafts)
         self._bytes += size
         self._arrived.set()
@@ -109,7 +108,7 @@ class Writer:
         call.answer.set_exception(NotTaken("the log did not get to it in time"))
 
     def _taken(self, chunks: Sequence[Chunk]) -> None:
-        self._items -= sum(len(chunk.items) for chunk in chunks)
+        self._items -= sum(len(chunk.drafts) for chunk in chunks)
         self._bytes -= sum(chunk.size for chunk in chunks)
 
     async def _run(self) -> None:
@@ -120,7 +119,7 @@ class Writer:
                 await self._connected()
                 batch = take(self._queue)
                 self._taken(batch)
-                await self._store([item for chunk in batch for item in chunk.items])
+                await self._store(items_of(batch))
 
     async def _store(self, items: Sequence[Item]) -> None:
         """Append a batch, again and again while the database is away; an item that can't be, alone fails."""
