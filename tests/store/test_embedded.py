@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from gateway.store.embedded import Embedded, EmbeddedError, cluster, guard, master_key, places, programs
+from gateway.store.embedded import server as readiness
 from gateway.store.embedded.locks import hold
 from gateway.store.embedded.places import User, home_of, owner_of, socket_folder
 
@@ -280,6 +281,50 @@ async def test_a_stale_pid_file_is_removed_whatever_it_names(data_dir: Path) -> 
         await stranger.wait()
 
 
+async def test_a_server_that_somebody_started_by_hand_is_left_alone(data_dir: Path) -> None:
+    await (await start(data_dir)).stop()
+    home = data_dir / "postgres"
+    user = owner_of(home)
+    by_hand = [programs.binaries(user) / "pg_ctl", "-D", home / "cluster", "-l", home / "hand.log", "-w"]
+    await programs.run(user, [*by_hand, "-o", f"-c listen_addresses= -c port=5999 -k {home}", "start"])
+    try:
+        with pytest.raises(EmbeddedError, match="does not start"):
+            await start(data_dir)
+        assert "server is running" in await programs.run(user, [*by_hand, "status"])
+    finally:
+        await programs.run(user, [*by_hand, "-m", "fast", "stop"])
+
+
+async def test_a_long_wait_for_the_server_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_NEWS_EVERY", 0.1)
+    server = await start(data_dir)
+    pid = server_pid(data_dir)
+    os.kill(pid, signal.SIGSTOP)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        os.kill(pid, signal.SIGCONT)
+
+    joined = await Embedded.start(data_dir, say=say)
+    assert "not ready yet" in said[0]
+    await joined.stop()
+    await server.stop()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_in_the_way_of_the_next(folder: Path) -> None:
+    def cancel(_text: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(Embedded.start(folder, say=cancel))
+    server = await start(folder)
+    await server.stop()
+    await gone(folder / "postgres")
+
+
 async def test_a_deep_path_gets_a_private_socket_folder_elsewhere(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +366,7 @@ async def test_a_cluster_of_another_version_is_left_alone_with_the_line_that_upg
     version.write_text("17\n")
     try:
         with pytest.raises(
-            EmbeddedError, match=r"is of PostgreSQL 17.* is PostgreSQL 18[\s\S]* pg_upgrade -b OLD"
+            EmbeddedError, match=r"is of PostgreSQL 17.* is PostgreSQL 18[\s\S]*pg_upgrade .*-b OLD"
         ):
             await start(data_dir)
     finally:

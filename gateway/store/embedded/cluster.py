@@ -16,6 +16,10 @@ from gateway.store.embedded.programs import run
 
 ROLE: Final = "ledgerline"
 _MB: Final = 1 << 20
+_INITDB: Final = (
+    *("--username", ROLE, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
+    *("--data-checksums", "--no-instructions"),
+)
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -87,19 +91,8 @@ async def _make(binaries: Path, home: Path, user: User) -> None:
     async with hold(home / "server") as lock:  # an initdb that outlived its gateway holds it still
         new = home / "cluster.new"
         shutil.rmtree(new, ignore_errors=True)
-        words: list[Path | str] = [binaries / "initdb", "--pgdata", new, "--username", ROLE]
-        words += [
-            "--pwfile",
-            home / "password",
-            "--auth",
-            "scram-sha-256",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C",
-            "--no-instructions",
-        ]
-        await run(user, words, keeps=[lock])
+        place: list[Path | str] = ["--pgdata", new, "--pwfile", home / "password"]
+        await run(user, [binaries / "initdb", *place, *_INITDB], keeps=[lock])
         new.rename(home / "cluster")
         sync_folder(home)
 
@@ -112,8 +105,8 @@ async def _check_version(binaries: Path, home: Path, user: User) -> None:
             f"{home}/cluster is of PostgreSQL {theirs}, and {binaries} is PostgreSQL {ours}."
             f" Go back to the release with {theirs}, or upgrade once, as the owner of {home}"
             f" (OLD is the bin folder of a PostgreSQL {theirs}):\n"
-            f"cd {home} && export PATH={binaries}:$PATH PGPASSWORD=$(cat password) PGUSER={ROLE}"
-            " && initdb -D cluster.new -U $PGUSER --pwfile password -A scram-sha-256 -E UTF8 --locale C"
-            f" && pg_upgrade -b OLD -B {binaries} -d cluster -D cluster.new"
+            f"cd {home} && rm -rf cluster.new && export PGPASSWORD=$(cat password)"
+            f" && {binaries}/initdb --pgdata cluster.new --pwfile password {' '.join(_INITDB)}"
+            f" && {binaries}/pg_upgrade -U {ROLE} -b OLD -B {binaries} -d cluster -D cluster.new"
             f" && mv cluster cluster.{theirs} && mv cluster.new cluster"
         )

@@ -56,7 +56,8 @@ async def _answered(home: Path, password: str, say: Callable[[str], None]) -> st
     clock = asyncio.get_running_loop().time
     news = clock() + _NEWS_EVERY
     while guard.is_held(home / "guard"):
-        if (url := _written_url(home, password)) and await _is_ours(url, home):
+        url = _written_url(home, password) if guard.is_held(home / "server") else None
+        if url and await _is_ours(url, home):
             return url
         if clock() >= news:
             news = clock() + _NEWS_EVERY
