@@ -8,8 +8,11 @@ Times are whole Unix seconds in WhatsApp's own time; `timestamp` is the gateway'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from datetime import datetime
+from typing import Any, ClassVar, Final, TypeVar
+from uuid import UUID
 
 from eventsourcing.domain import DomainEvent
 from eventsourcing.utils import register_topic
@@ -33,6 +36,9 @@ class Event(DomainEvent):
     """Personal data, encrypted (gateway/store/keyring.py); None where there is none."""
 
 
+E = TypeVar("E", bound=Event)
+
+
 class MessageReceived(Event):
     """A message that reached a line, or a copy of one (`source`)."""
 
@@ -44,8 +50,10 @@ class MessageReceived(Event):
     """live, echo, history, standby, import."""
     at_used: int
     at: int | None = None
+    direction: str | None = None
+    """outbound: an echo, or a copy of what the business itself sent; None: it came from a customer."""
     subtype: str | None = None
-    """Of interactive, system, unsupported and call permission replies."""
+    """Of interactive, system and unsupported ones."""
     opens: str | None = None
     """confirmed or assumed: opens the window; closes: earlier openers stop counting; None: neither."""
     referral: str | None = None
@@ -199,6 +207,23 @@ class IdentityLinked(Event):
     conversations: list[str]
 
 
+class ConsentChanged(Event):
+    """A person's choice about a category of messages; binds every line of the log."""
+
+    TOPIC = "ConsentChanged"
+
+    category: str
+    """As WhatsApp names it (marketing_messages)."""
+    value: str
+    """stop or resume."""
+    source: str
+    """whatsapp: the person's own choice in the app."""
+    at_used: int
+    at: int | None = None
+    scope: str | None = None
+    by: str | None = None
+
+
 class TemplateChanged(Event):
     """Something about a template changed; fields say what is true from `at_used` on."""
 
@@ -227,8 +252,9 @@ class LineChanged(Event):
     event: str
     at_used: int
     at: int | None = None
-    quality: str | None = None
     limit: str | None = None
+    number_key: str | None = None
+    """Keyed id of the display phone number: WhatsApp names the line by nothing else."""
 
 
 class AccountNoticeReceived(Event):
@@ -241,6 +267,9 @@ class AccountNoticeReceived(Event):
     at_used: int
     at: int | None = None
     event: str | None = None
+    code: int | None = None
+    """Of an error that concerns no single message."""
+    group_key: str | None = None
 
 
 class UnrecognisedReceived(Event):
@@ -251,6 +280,28 @@ class UnrecognisedReceived(Event):
     reason: str
     field: str | None = None
     account: str | None = None
+
+
+def make(
+    event: Callable[..., E],
+    stream: UUID,
+    *,
+    recorded_at: datetime,
+    line: str | None,
+    key: UUID,
+    sealed: str | None = None,
+    **public: Any,
+) -> E:
+    """An event before the store has numbered it."""
+    return event(
+        originator_id=stream,
+        originator_version=0,
+        timestamp=recorded_at,
+        line=line,
+        key=str(key),
+        sealed=sealed,
+        **public,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +335,7 @@ TOPICS: Final[dict[str, type[Event]]] = {
         SendFailed,
         SendUnknown,
         SendSettled,
+        ConsentChanged,
         IdentityLinked,
         TemplateChanged,
         LineChanged,

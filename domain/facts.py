@@ -20,6 +20,8 @@ class AliasKind(StrEnum):
     PHONE = "phone"
     BSUID = "bsuid"
     PARENT = "parent"
+    OTHER = "other"
+    """What names something that is no person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,49 @@ VERDICTS: Final[Mapping[int, Verdict]] = {
 """Every code of the reference that a send can get."""
 
 
+_TITLES: Final[Mapping[int, str]] = {
+    0: "Access token not accepted",
+    4: "Too many calls of the app",
+    10: "Permission denied",
+    33: "Phone number id unknown or deleted",
+    100: "Invalid parameter",
+    190: "Access token expired",
+    368: "Blocked for policy violations",
+    130429: "Throughput of the line reached",
+    130472: "The person is in an experiment",
+    130497: "Business restricted from this country",
+    131000: "Something went wrong at WhatsApp",
+    131005: "Access denied",
+    131008: "Required parameter missing",
+    131009: "Parameter value invalid",
+    131016: "Service unavailable",
+    131021: "Sender and recipient are the same",
+    131026: "Undeliverable to this person",
+    131031: "Account locked",
+    131042: "Payment issue",
+    131047: "More than 24 hours since the person last wrote",
+    131048: "Spam rate limit",
+    131049: "Held back to keep the ecosystem healthy",
+    131050: "The person stopped marketing messages",
+    131051: "Unsupported message type",
+    131052: "Media of the person not downloaded",
+    131053: "Media not uploaded",
+    131056: "Too many messages to this person",
+    132000: "Number of template parameters does not match",
+    132001: "Template not found or not approved",
+    132005: "Template text too long",
+    132012: "Template parameter of the wrong kind",
+    132015: "Template paused",
+    132016: "Template disabled",
+    132018: "Template parameter with forbidden characters",
+}
+
+
+def title_of(code: int) -> str:
+    """What an error code means, in our own words (Cloud API reference, section 7)."""
+    return _TITLES.get(code, "See WhatsApp's error codes")
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """WhatsApp took the send; its statuses will tell the rest."""

@@ -38,6 +38,10 @@ class Ids:
         """The public id of a group on a line."""
         return self.key("group-id", line, group_id)
 
+    def number(self, display_phone_number: str) -> UUID:
+        """The public id of a business phone number, by which WhatsApp names a line in some notices."""
+        return self.key("number-id", "".join(char for char in display_phone_number if char.isdigit()))
+
     def participant(self, line: str, person_id: UUID) -> UUID:
         """The public id of a person as a participant of a line's groups."""
         return self.key("participant-id", line, person_id)

@@ -28,6 +28,12 @@ Json = dict[str, Any]
 REACHED: Final[Mapping[str, int]] = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
 """The statuses that only ever rise; `failed` stands apart, and any other word never changes a state."""
 
+STATES: Final = (
+    *("requested", "refused", "accepted", "unknown", "failed"),
+    *REACHED,
+)
+"""Every word that a message's state can be."""
+
 _OUTCOMES: Final[Mapping[str, int]] = {"unknown": 1, "failed": 2, "resend": 3, "accepted": 4}
 """What is known of one attempt: what settles it outranks what was first seen."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from projections import runner
 from projections.counts import CountsProjection
+from projections.lines import Lines
 from projections.messages import MessagesProjection
 from projections.runner import Projection
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
 
-_ALL = (WindowProjection, MessagesProjection, CountsProjection, TemplatesProjection)
+_ALL = (WindowProjection, MessagesProjection, CountsProjection, TemplatesProjection, Lines)
 
 
 def projections(schema: str) -> list[Projection]:

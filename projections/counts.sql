@@ -92,24 +92,23 @@ with
   ),
   -- One row for each message and participant delivered, and one for each send accepted.
   happened as (
-    select d.delivered_at as at, d.message_key, coalesce(d.send_id, l.send_id) as send_id,
+    select d.delivered_at as at,
+      coalesce(d.send_id, (
+        select k.send_id from {schema}.counts_deliveries k
+        where k.message_key = d.message_key and k.send_id is not null
+        order by k.participant limit 1)) as send_id,
       d.line, d.market, d.type, d.pricing_model, d.pricing_type, d.pricing_category, d.pricing_subtype,
       d.pricing_billable, 0 as accrued, 1 as delivered
     from bounds b
     join {schema}.counts_deliveries d on d.delivered_at >= b.first and d.delivered_at < b.last
-    left join lateral (
-      select max(k.send_id::text)::uuid as send_id
-      from {schema}.counts_deliveries k
-      where k.message_key = d.message_key
-    ) l on true
     union all
-    select s.dispatched_at, p.message_key, s.send_id,
+    select s.dispatched_at, s.send_id,
       p.line, p.market, p.type, p.pricing_model, p.pricing_type, p.pricing_category, p.pricing_subtype,
       p.pricing_billable, 1, 0
     from bounds b
     join {schema}.counts_sends s on s.accepted and s.dispatched_at >= b.first and s.dispatched_at < b.last
     left join lateral (
-      select d.message_key, d.line, d.market, d.type, d.pricing_model, d.pricing_type, d.pricing_category,
+      select d.line, d.market, d.type, d.pricing_model, d.pricing_type, d.pricing_category,
         d.pricing_subtype, d.pricing_billable
       from {schema}.counts_deliveries d
       where d.send_id = s.send_id

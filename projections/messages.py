@@ -199,7 +199,7 @@ def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
                     origin,
                     at=event.at_used,
                     line=event.line,
-                    direction=OUTBOUND if event.source == "echo" else INBOUND,
+                    direction=event.direction or INBOUND,
                     group_key=_uuid(event.group_key),
                     type=event.type,
                     subtype=event.subtype,

@@ -25,6 +25,7 @@ create table if not exists {schema}.sends_v1 (
 );
 create index if not exists sends_v1_position on {schema}.sends_v1 (position);
 create index if not exists sends_v1_line on {schema}.sends_v1 (line, position);
+create index if not exists sends_v1_state on {schema}.sends_v1 (state, position);
 
 create table if not exists {schema}.send_references_v1 (
   reference uuid not null,
@@ -62,8 +63,8 @@ create table if not exists {schema}.messages_v1 (
   state text collate "C",
   primary key (message_key, participant)
 );
-create index if not exists messages_v1_position on {schema}.messages_v1 (position);
-create index if not exists messages_v1_line on {schema}.messages_v1 (line, position);
+create index if not exists messages_v1_position on {schema}.messages_v1 (position) where send_id is null;
+create index if not exists messages_v1_line on {schema}.messages_v1 (line, position) where send_id is null;
 create index if not exists messages_v1_send on {schema}.messages_v1 (send_id) where send_id is not null;
 
 create or replace view {schema}.sends as
@@ -141,21 +142,32 @@ where send_id = any ($1::uuid[])
 
 -- messages --
 -- All rows of the given messages, and of all that their sends and the given sends became.
-with asked (send_id) as (
-  select unnest($1::uuid[])
-  union
-  select send_id from {schema}.messages where message_key = any ($2::uuid[]) and send_id is not null
-)
 select message_key, participant, position, stream, at, line, direction, send_id, group_key,
   type, subtype, market, accepted, reached, sent_at, delivered_at, read_at,
   failed_at, failed_code, pricing_model, pricing_type, pricing_category, pricing_subtype,
   pricing_billable, pricing_status, pricing_at
 from {schema}.messages
-where message_key = any ($2::uuid[])
-  or message_key in (select k.message_key from {schema}.messages k join asked using (send_id))
+where message_key = any (array(
+  select unnest($2::uuid[])
+  union all
+  select k.message_key from {schema}.messages k
+  where k.send_id = any (array(
+    select unnest($1::uuid[])
+    union all
+    select m.send_id from {schema}.messages m where m.message_key = any ($2) and m.send_id is not null
+  ))
+))
+
+-- position --
+select position from {schema}.projection_checkpoints where name = $1
+
+-- of references --
+-- $1 references: the sends that were given one of them.
+select send_id from {schema}.send_references where reference = any ($1::uuid[])
 
 -- search --
--- $1 after, $2 limit, $3 references, $4 state, $5 line, $6 and $7 first and exclusive last Unix second.
+-- $1 after, $2 limit, $3 send_ids or null for all messages, $4 state, $5 line, $6 and $7 first and exclusive
+-- last Unix second. Arrays of subqueries are looked up by index, row by row, only as far as the limit needs.
 -- A state found here may be outranked by another row of the same message: the caller looks at the whole.
 select f.position, f.send_id, f.message_key
 from (
@@ -163,11 +175,11 @@ from (
     select s.position, s.send_id, null::uuid as message_key
     from {schema}.sends s
     where s.position > $1
-      and ($3::uuid[] is null
-        or s.send_id in (select r.send_id from {schema}.send_references r where r.reference = any ($3)))
-      and ($4::text is null or s.state = $4 or exists (
-        select from {schema}.messages k join {schema}.messages m using (message_key)
-        where k.send_id = s.send_id and m.state = $4))
+      and ($3::uuid[] is null or s.send_id = any ($3))
+      and ($4::text is null or s.state = $4
+        or $4 <> all (array['requested', 'refused', 'unknown']) and $4 = any (array(
+          select m.state from {schema}.messages k join {schema}.messages m using (message_key)
+          where k.send_id = s.send_id)))
       and ($5::text is null or s.line = $5)
       and ($6::bigint is null or s.requested_at >= to_timestamp($6))
       and ($7::bigint is null or s.requested_at < to_timestamp($7))
@@ -180,11 +192,12 @@ from (
     from {schema}.messages a
     where a.position > $1
       and $3::uuid[] is null
-      and not exists (
-        select from {schema}.messages m
-        where m.message_key = a.message_key and (m.send_id is not null or m.position < a.position))
-      and ($4::text is null or exists (
-        select from {schema}.messages m where m.message_key = a.message_key and m.state = $4))
+      and a.send_id is null
+      and not (true = any (array(
+        select m.send_id is not null or m.position < a.position
+        from {schema}.messages m where m.message_key = a.message_key)))
+      and ($4::text is null or $4 = any (array(
+        select m.state from {schema}.messages m where m.message_key = a.message_key)))
       and ($5::text is null or a.line = $5)
       and ($6::bigint is null or a.at >= $6)
       and ($7::bigint is null or a.at < $7)

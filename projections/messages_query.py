@@ -11,7 +11,7 @@ from uuid import UUID
 from domain import status
 from domain.events import Event, Recorded
 from domain.status import MessageState
-from projections.messages import INBOUND, MessageRow, SendRow, messages, sends
+from projections.messages import INBOUND, MessageRow, MessagesProjection, SendRow, messages, sends
 from projections.rows import Connection, from_record, merged
 from projections.sql import load
 
@@ -113,13 +113,27 @@ class Messages:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "messages.sql", schema)
 
-    async def by_send_id(self, db: Connection, send_id: UUID) -> MessageLife | None:
-        """The life of a send; None when the tables do not know it (yet)."""
-        return (await self._lives(db, [Found(0, send_id, None)]))[0]
+    async def position(self, db: Connection) -> int:
+        """How far in the log the tables are."""
+        return await db.fetchval(self._sql["position"], MessagesProjection.name) or 0
 
-    async def by_message_key(self, db: Connection, message_key: UUID) -> MessageLife | None:
-        """The life of a message, and of the send it came from; None when the tables do not know it (yet)."""
-        return (await self._lives(db, [Found(0, None, message_key)]))[0]
+    async def life(
+        self,
+        db: Connection,
+        *,
+        send_id: UUID | None = None,
+        message_key: UUID | None = None,
+        behind: Iterable[Recorded] = (),
+    ) -> MessageLife | None:
+        """The life of one message, by either id; None when nothing is known of it.
+
+        `behind`: events that the tables may not hold yet, from `position` on.
+        """
+        events = list(behind)
+        fresh = _Rows(merged(sends(events)).values(), merged(messages(events)).values())
+        send_ids, keys = fresh.related(send_id, message_key)
+        stored = await self._stored(db, send_ids, keys)
+        return fresh.over(stored).life(send_id, message_key)
 
     async def search(  # noqa: PLR0913 - each one a filter of the interface
         self,
@@ -137,8 +151,11 @@ class Messages:
 
         Times are Unix seconds, `to_time` exclusive: of the request for a send of ours, else WhatsApp's own.
         """
+        send_ids = None
+        if references is not None:
+            send_ids = [row["send_id"] for row in await db.fetch(self._sql["of references"], references)]
         lives: list[MessageLife] = []
-        filters = (references, state, line, from_time, to_time)
+        filters = (send_ids, state, line, from_time, to_time)
         while len(lives) < limit:
             records = await db.fetch(self._sql["search"], after, limit, *filters)
             found = [Found(*record) for record in records]
@@ -149,14 +166,18 @@ class Messages:
         return lives[:limit]
 
     async def _lives(self, db: Connection, found: Sequence[Found]) -> list[MessageLife | None]:
-        send_ids = [one.send_id for one in found if one.send_id]
-        keys = [one.message_key for one in found if one.message_key]
-        records = await db.fetch(self._sql["messages"], send_ids, keys)
-        parts = [from_record(MessageRow, record) for record in records]
-        send_ids += [part.send_id for part in parts if part.send_id]
-        asked = [from_record(SendRow, record) for record in await db.fetch(self._sql["sends"], send_ids)]
-        rows = _Rows(asked, parts)
+        send_ids = {one.send_id for one in found if one.send_id}
+        rows = await self._stored(db, send_ids, {one.message_key for one in found if one.message_key})
         return [rows.life(one.send_id, one.message_key) for one in found]
+
+    async def _stored(self, db: Connection, send_ids: set[UUID], keys: set[UUID]) -> _Rows:
+        parts = [
+            from_record(MessageRow, record)
+            for record in await db.fetch(self._sql["messages"], send_ids, keys)
+        ]
+        send_ids = send_ids | {part.send_id for part in parts if part.send_id}
+        asked = [from_record(SendRow, record) for record in await db.fetch(self._sql["sends"], send_ids)]
+        return _Rows(asked, parts)
 
 
 class _Rows:
@@ -170,6 +191,24 @@ class _Rows:
             self._parts[row.message_key].append(row)
             if row.send_id:
                 self._keys[row.send_id].add(row.message_key)
+
+    def over(self, older: _Rows) -> _Rows:
+        """These rows merged with others."""
+        asked, parts = older.rows()
+        mine, my_parts = self.rows()
+        return _Rows(merged([*asked, *mine]).values(), merged([*parts, *my_parts]).values())
+
+    def rows(self) -> tuple[list[SendRow], list[MessageRow]]:
+        """All of both kinds."""
+        return [*self._sends.values()], [row for some in self._parts.values() for row in some]
+
+    def related(self, send_id: UUID | None, message_key: UUID | None) -> tuple[set[UUID], set[UUID]]:
+        """All send_ids and message_keys that belong to one of the two."""
+        keys = {message_key} if message_key else set()
+        send_ids = {row.send_id for key in keys for row in self._parts.get(key, ()) if row.send_id}
+        if send_id:
+            send_ids.add(send_id)
+        return send_ids, keys.union(*(self._keys.get(one, ()) for one in send_ids))
 
     def life(self, send_id: UUID | None, message_key: UUID | None) -> MessageLife | None:
         keys = {message_key} if message_key else set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domain.events import Recorded, TemplateChanged
-from projections.rows import Connection, Row, Table, fields_of
+from projections.rows import Connection, Row, Table, fields_of, from_record
 from projections.sql import load
 
 
@@ -48,12 +48,17 @@ class TemplatesProjection:
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
-        self._table = Table(TemplateRow, load("projections", "templates.sql", schema), "template")
+        self._sql: Mapping[str, str] = load("projections", "templates.sql", schema)
+        self._table = Table(TemplateRow, self._sql, "template")
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the table and its view where they are missing."""
         return load("projections", "templates.sql", schema)["ddl"]
+
+    async def read(self, db: Connection) -> list[TemplateRow]:
+        """Every template that WhatsApp's webhooks told of."""
+        return [from_record(TemplateRow, record) for record in await db.fetch(self._sql["read"])]
 
     async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
         """Merge what the page tells of templates."""

@@ -16,7 +16,8 @@ create table if not exists {schema}.templates_v1 (
   primary key (account, name, language)
 );
 create or replace view {schema}.templates as
-  select account, name, language, status_at, status, reason, category_at, category, quality_at, quality
+  select account, name, language, status_at, status_key, status, reason,
+    category_at, category_key, category, quality_at, quality_key, quality
   from {schema}.templates_v1;
 
 -- load template --
@@ -24,6 +25,12 @@ select t.account, t.name, t.language, t.status_at, t.status_key, t.status, t.rea
   t.category_at, t.category_key, t.category, t.quality_at, t.quality_key, t.quality
 from {schema}.templates_v1 t
 join unnest($1::text[], $2::text[], $3::text[]) as k (account, name, language) using (account, name, language)
+
+-- read --
+select account, name, language, status_at, status_key, status, reason,
+  category_at, category_key, category, quality_at, quality_key, quality
+from {schema}.templates
+order by account, name, language
 
 -- save template --
 insert into {schema}.templates_v1

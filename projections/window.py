@@ -10,7 +10,9 @@ import asyncpg
 
 from domain import window as windows
 from domain.events import (
+    AccountNoticeReceived,
     CallReceived,
+    ConsentChanged,
     Event,
     IdentityLinked,
     MessageReceived,
@@ -24,6 +26,7 @@ from domain.events import (
     SendUnknown,
     StatusReceived,
     Undecodable,
+    UnrecognisedReceived,
 )
 from domain.window import EMPTY, Window
 from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, from_record, merge
@@ -44,6 +47,9 @@ CONVERSATION = (
     SendUnknown,
     SendSettled,
     IdentityLinked,
+    ConsentChanged,
+    AccountNoticeReceived,
+    UnrecognisedReceived,
 )
 """What the stream of a conversation holds. Each of them moves the row's version, or the tail would grow."""
 

@@ -18,6 +18,28 @@ create or replace view {schema}.windows as
     opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until
   from {schema}.window_v1;
 
+-- The row of each stream and what the stream holds behind it: one statement, so one moment. A function, for
+-- its settings: a plan made while the log was small must not read a large one from end to end.
+create or replace function {schema}.read_windows_1(streams uuid[]) returns table (
+  stream uuid, version bigint, "position" bigint, line text, known_since bigint,
+  opened_at bigint, opened_by text, confirmed_at bigint, refused_at bigint, refused_by text,
+  changed_at bigint, free_entry_until bigint,
+  notification_id bigint, originator_version bigint, topic text, state bytea
+) language sql stable
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+  select s.stream, w.version, w.position, w.line, w.known_since,
+    w.opened_at, w.opened_by, w.confirmed_at, w.refused_at, w.refused_by, w.changed_at, w.free_entry_until,
+    t.notification_id, t.originator_version, t.topic, t.state
+  from unnest(streams) as s (stream)
+  left join {schema}.windows w on w.stream = s.stream
+  left join lateral (
+    select e.notification_id, e.originator_version, e.topic, e.state
+    from {schema}.stored_events e
+    where e.originator_id = s.stream and e.originator_version > coalesce(w.version, 0)
+  ) t on true
+$$;
+
 -- load window --
 select stream, version, position, line, known_since,
   opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until
@@ -37,14 +59,7 @@ on conflict (stream) do update set (
 )
 
 -- read --
--- The row of each stream and what the stream holds behind it: one statement, so one moment.
-select s.stream, w.version, w.position, w.line, w.known_since,
-  w.opened_at, w.opened_by, w.confirmed_at, w.refused_at, w.refused_by, w.changed_at, w.free_entry_until,
-  t.notification_id, t.originator_version, t.topic, t.state
-from unnest($1::uuid[]) as s (stream)
-left join {schema}.windows w on w.stream = s.stream
-left join lateral (
-  select e.notification_id, e.originator_version, e.topic, e.state
-  from {schema}.stored_events e
-  where e.originator_id = s.stream and e.originator_version > coalesce(w.version, 0)
-) t on true
+select stream, version, position, line, known_since,
+  opened_at, opened_by, confirmed_at, refused_at, refused_by, changed_at, free_entry_until,
+  notification_id, originator_version, topic, state
+from {schema}.read_windows_1($1)

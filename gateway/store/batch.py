@@ -65,7 +65,8 @@ class Item(NamedTuple):
     """One draft on its way."""
 
     call: Call
-    index: int
+    place: int
+    """Its index in the call."""
     draft: Draft
 
 

@@ -11,6 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from domain.events import Recorded, Undecodable
 from gateway.store.codec import decode
+from gateway.store.outcomes import Appended, Draft
 from projections.sql import load
 
 # Strings, because the classes are generic only in the stubs.
@@ -73,6 +74,25 @@ async def take_role(connection: Connection, schema: str) -> None:
 
 
 _SETTINGS: Final = {"application_name": "ledgerline", "synchronous_commit": "on", "jit": "off"}
+
+
+async def append_together(db: Connection, schema: str, drafts: Sequence[Draft]) -> list[Appended]:
+    """Append all drafts or none, in the caller's transaction (READ COMMITTED), which holds the log from here.
+
+    A known key, or a version that is taken, raises asyncpg.UniqueViolationError. `expected` is not compared:
+    it says after which version to store, so that any may be given, the first one (0 after -1) included.
+    """
+    row = await db.fetchrow(
+        load("gateway.store", "queries.sql", schema)["append together"],
+        [draft.stream for draft in drafts],
+        [None if draft.expected is None else draft.expected + 1 for draft in drafts],
+        [draft.topic for draft in drafts],
+        [draft.state for draft in drafts],
+        [draft.key for draft in drafts],
+        [draft.token for draft in drafts],
+    )
+    versions, positions = row if row is not None and drafts else ([], [])
+    return [Appended(position, version) for position, version in zip(positions, versions, strict=True)]
 
 
 class Postgres:

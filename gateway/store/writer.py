@@ -142,7 +142,7 @@ class Writer:
             return
         self._committed.set()
         for item, outcome in zip(items, answers, strict=True):
-            item.call.settle(item.index, outcome)
+            item.call.settle(item.place, outcome)
 
     async def _append(self, items: Sequence[Item]) -> Iterator[Outcome]:
         drafts = [item.draft for item in items]

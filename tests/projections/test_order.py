@@ -64,9 +64,9 @@ async def test_the_life_of_a_message_is_the_same_from_tables_and_from_events(
 
     async with pool.acquire() as db:
         for send_id in map(UUID, SENDS):
-            assert await queries.by_send_id(db, send_id) == life(log, send_id=send_id)
+            assert await queries.life(db, send_id=send_id) == life(log, send_id=send_id)
         for key in map(UUID, MESSAGES):
-            assert await queries.by_message_key(db, key) == life(log, message_key=key)
+            assert await queries.life(db, message_key=key) == life(log, message_key=key)
 
 
 @given(history=histories)

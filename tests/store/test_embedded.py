@@ -27,6 +27,7 @@ QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 CLIENT = """
 import asyncio, sys
 from pathlib import Path
+import uvloop
 from gateway.store.embedded import Embedded
 
 async def main():
@@ -38,7 +39,8 @@ async def main():
         await server.stop()
         print("stopped", flush=True)
 
-asyncio.run(main())
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())
 """
 
 
@@ -211,6 +213,15 @@ async def test_a_signal_to_the_last_gateways_process_group_stops_the_server_in_o
         await gateway.wait()
         await gone(data_dir / "postgres")
     assert log.read_text().count("database system is shut down") == before + 1
+
+
+async def test_a_gateway_that_is_killed_with_its_first_breath_leaves_a_whole_cluster(folder: Path) -> None:
+    async with client(folder) as gateway:
+        gateway.kill()
+    await gone(folder / "postgres")
+    server = await start(folder)
+    await server.stop()
+    await gone(folder / "postgres")
 
 
 async def test_a_killed_gateway_does_not_take_the_server_from_another(data_dir: Path) -> None:

@@ -1,0 +1,93 @@
+"""Where an item stood in a callback, and what every fact made of it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.events import Event, UnrecognisedReceived
+from domain.facts import Account, Fact, Item, Line, Subject
+from domain.ids import Ids
+from domain.inbound import wire
+from domain.inbound.wire import Json
+from domain.openers import Openers
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one item."""
+
+    ids: Ids
+    openers: Openers
+    recorded_at: datetime
+    account: str = "unknown"
+    """Id of the WhatsApp Business Account, or of the portfolio."""
+    time: int | None = None
+    """Of the entry."""
+    field: str | None = None
+    """As WhatsApp wrote it; `public_field` is fit for the open."""
+    line: str | None = None
+    """phone_number_id; None for what concerns the whole account."""
+    source: str = "live"
+    """live, echo, history or standby."""
+    contacts: Sequence[Json] = ()
+    """The people whom the value names."""
+
+    @property
+    def public_field(self) -> str:
+        """The field's name in the open."""
+        return wire.word(self.field) or "unknown"
+
+    def inside(self, field: str, value: Json, source: str) -> Context:
+        """The place of the items of a field's value."""
+        line = wire.object_id(wire.inner(value, "metadata").get("phone_number_id"))
+        contacts = wire.objects(value.get("contacts"))
+        return replace(self, field=field, line=line, source=source, contacts=contacts)
+
+    def times(self, timestamp: object) -> Json:
+        """`at` and `at_used` of an event; the entry's time when the item has none."""
+        at = wire.seconds(timestamp)
+        if at is None:
+            at = self.time
+        return {"at": at, "at_used": wire.at_used(at, self.recorded_at)}
+
+    def fact(
+        self,
+        event: type[Event],
+        subject: Subject,
+        key: UUID,
+        *,
+        public: Json,
+        private: Json,
+        group_id: str | None = None,
+    ) -> Fact:
+        """A fact of this place."""
+        return Fact(
+            event,
+            self.line,
+            subject,
+            key,
+            self.recorded_at,
+            wire.without_none(public),
+            wire.without_none(private),
+            group_id,
+        )
+
+    def content_key(self, item: Any) -> UUID:
+        """The key of an item that has no id: its content, entry, field and time."""
+        return self.ids.key("item", self.account, self.field, self.time, wire.canonical(item))
+
+    def unrecognised(self, item: Any, reason: str, subject: Subject | None = None) -> Fact:
+        """Keep an item that is not understood; under a key of its own where it identifies nobody."""
+        public = {"reason": reason, "field": self.public_field, "account": self.account}
+        subject = subject or Item(self.account)
+        return self.fact(
+            UnrecognisedReceived, subject, self.content_key(item), public=public, private={"item": item}
+        )
+
+    def owner(self) -> Subject:
+        """Whose an item about no person is."""
+        return Line() if self.line else Account(self.account)

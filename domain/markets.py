@@ -1,0 +1,33 @@
+"""Which market a recipient belongs to, as far as it may stand in the open.
+
+Markets follow the calling code (windows and pricing reference, section 5); after +1 and +7 they follow the
+next digits too. Only this prefix is recorded: rate cards may split a market later, and it suffices then.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+LONGEST_CODE: Final = 3
+AREA_DIGITS: Final = 3
+SHARED: Final = frozenset({"1", "7"})
+"""Calling codes of several markets."""
+
+
+def prefix_of_phone(digits: str) -> str | None:
+    """Calling code, with three more digits after 1 and 7; None when no code begins so.
+
+    The number is not judged: any digits behind a known code will do.
+    """
+    for length in range(1, LONGEST_CODE + 1):
+        code = digits[:length]
+        if len(code) == length and int(code) in COUNTRY_CODE_TO_REGION_CODE:
+            return digits[: length + AREA_DIGITS] if code in SHARED else code
+    return None
+
+
+def prefix_of_bsuid(user_id: str) -> str:
+    """The country of a business-scoped user id, marked as the estimate that it is."""
+    return f"bsuid:{user_id[:2]}"

@@ -1,0 +1,25 @@
+"""Who may call what: the checks every face makes, and what a request says about itself."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.auth import ApiKey, Scope, presented
+from gateway.gateway import GATEWAY
+
+
+def caller_of(request: web.Request, scope: Scope, line: str | None = None) -> ApiKey:
+    """The key the request came with.
+
+    Raises HTTPUnauthorized or HTTPForbidden, which gateway/app.py answers in the path's own dialect.
+    """
+    secret = presented(request)
+    key = request.app[GATEWAY].keys.find(secret) if secret else None
+    if key is None:
+        said = "The API key is not known" if secret else "No API key was given"
+        raise web.HTTPUnauthorized(text=f"{said}: send it as Authorization: Bearer <key>.")
+    if not key.may(scope):
+        raise web.HTTPForbidden(text=f"The API key {key.name!r} has no scope {scope.value!r}.")
+    if line is not None and not key.reaches(line):
+        raise web.HTTPForbidden(text=f"The API key {key.name!r} is not bound to line {line}.")
+    return key

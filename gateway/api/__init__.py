@@ -1,0 +1,30 @@
+"""Our own API: what operators, finance and auditors ask (docs/api.md)."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from aiohttp import web
+
+from gateway.api import events, lines, messages, reports, windows
+
+
+def add_routes(app: web.Application) -> None:
+    """Every path under /api."""
+    conversation = r"/api/lines/{line:\d+}/conversations/{contact}"
+    app.router.add_get("/api/lines", lines.listing)
+    app.router.add_get(f"{conversation}/window", windows.one)
+    app.router.add_post(r"/api/lines/{line:\d+}/windows", windows.many)
+    app.router.add_get(f"{conversation}/events", events.of_conversation)
+    app.router.add_get("/api/events", events.feed)
+    app.router.add_get("/api/messages", messages.search)
+    app.router.add_get("/api/messages/{id:.+}", messages.one)
+    app.router.add_get("/api/reports/counts", reports.counts)
+    app.router.add_get("/api/templates", lines.templates)
+    app.router.add_get("/openapi.json", openapi)
+
+
+async def openapi(_: web.Request) -> web.Response:
+    """GET /openapi.json: this API in OpenAPI 3.1."""
+    text = (resources.files("gateway.api") / "openapi.json").read_text(encoding="utf-8")
+    return web.Response(text=text, content_type="application/json")

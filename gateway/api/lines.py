@@ -1,0 +1,73 @@
+"""Lines and templates: what a line does now, and what WhatsApp says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from gateway import errors
+from gateway.access import caller_of
+from gateway.answers import rfc3339
+from gateway.api import views
+from gateway.auth import Scope
+from gateway.gateway import GATEWAY
+from projections.lines import LineState
+from projections.templates import Status, TemplateRow, Word
+
+
+async def listing(request: web.Request) -> web.Response:
+    """GET /api/lines: every configured line, and every other one that the log has seen."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.READ)
+    async with gateway.pool.acquire() as db:
+        seen = await gateway.lines.read(db)
+    names = [line for line in sorted({*gateway.settings.lines, *seen}) if caller.reaches(line)]
+    configured = [line for line in names if line in gateway.settings.lines]
+    numbers = dict(zip(configured, await gateway.numbers.of(configured), strict=True))
+    found: list[dict[str, Any]] = []
+    for line in names:
+        state, number = seen.get(line, LineState()), numbers.get(line)
+        found.append(
+            {
+                "line": line,
+                "configured": line in gateway.settings.lines,
+                "mode": gateway.settings.mode(line),
+                "window_margin": gateway.settings.margin(line),
+                "last_webhook_at": views.moment(state.last_webhook_at) if state.last_webhook_at else None,
+                "last_send_at": views.moment(state.last_send_at) if state.last_send_at else None,
+                "unknown": state.unknown,
+                "token": number.token if number else None,
+                "quality": number.quality if number else None,
+                "throughput": number.throughput if number else None,
+            }
+        )
+    return errors.json({"lines": found})
+
+
+async def templates(request: web.Request) -> web.Response:
+    """GET /api/templates: as callbacks told."""
+    gateway = request.app[GATEWAY]
+    caller_of(request, Scope.READ)
+    async with gateway.pool.acquire() as db:
+        rows = await gateway.templates.read(db)
+    return errors.json({"templates": [_template(row) for row in rows]})
+
+
+def _template(row: TemplateRow) -> dict[str, Any]:
+    return {
+        "account": row.account,
+        "name": row.name,
+        "language": row.language,
+        "status": row.status.status if row.status else None,
+        "reason": row.status.reason if row.status else None,
+        "status_at": _since(row.status),
+        "category": row.category.word if row.category else None,
+        "category_at": _since(row.category),
+        "quality": row.quality.word if row.quality else None,
+        "quality_at": _since(row.quality),
+    }
+
+
+def _since(told: Status | Word | None) -> str | None:
+    return rfc3339(told.at) if told else None

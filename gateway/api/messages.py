@@ -1,0 +1,166 @@
+"""The life of a message: what was asked, what was decided, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from aiohttp import web
+
+from domain.events import MessageReceived, Recorded, SendRefused, SendRequested
+from domain.graph_errors import title_of
+from domain.status import STATES
+from gateway import errors
+from gateway.access import caller_of
+from gateway.answers import rfc3339
+from gateway.api import query, views
+from gateway.auth import ApiKey, Scope
+from gateway.gateway import GATEWAY, Gateway
+from projections.messages_query import MessageLife, concerns
+
+BEHIND: Final = 20_000
+"""Events that are looked through behind the tables: with more lag than that an answer may be older."""
+PAGE: Final = 2_000
+
+
+async def one(request: web.Request) -> web.Response:
+    """GET /api/messages/{send_id or message_id}."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.READ)
+    life = await _life(gateway, request.match_info["id"])
+    if life is None or not (life.line is None or caller.reaches(life.line)):
+        raise query.not_found("This log knows no message with this id.")
+    history = [item for item in await _history(gateway, life) if concerns(life, item.event)]
+    [view] = await _views(gateway, caller, [life])
+    view["events"] = await views.events(gateway, history, caller)
+    return errors.json(view)
+
+
+async def search(request: web.Request) -> web.Response:
+    """GET /api/messages?reference=&state=&line=&from=&to=&after=&limit=."""
+    gateway = request.app[GATEWAY]
+    line = request.query.get("line")
+    caller = caller_of(request, Scope.READ, line)
+    if line is None and caller.lines:
+        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
+    reference, state = request.query.get("reference"), request.query.get("state")
+    if state is not None and state not in STATES:
+        raise query.bad("state", state, "one of " + ", ".join(STATES))
+    after, limit = query.after(request), query.limit(request)
+    async with gateway.pool.acquire() as db:
+        lives = await gateway.messages.search(
+            db,
+            references=None if reference is None else [gateway.log.ids.reference(reference)],
+            state=state,
+            line=line,
+            from_time=_seconds(query.moment(request, "from")),
+            to_time=_seconds(query.moment(request, "to")),
+            after=after,
+            limit=limit,
+        )
+    last = lives[-1].position if lives else after
+    return errors.json({"messages": await _views(gateway, caller, lives), "next": last})
+
+
+async def _life(gateway: Gateway, id_: str) -> MessageLife | None:
+    """By our id or WhatsApp's; exact behind tables that lag."""
+    try:
+        send_id, key = UUID(id_), None
+    except ValueError:
+        send_id, key = None, gateway.log.ids.message(id_)
+    async with gateway.pool.acquire() as db:
+        last = await gateway.messages.position(db)
+        behind: list[Recorded] = []
+        while len(behind) < BEHIND and (page := await gateway.log.after(last, PAGE)):
+            behind += [item for item in page if isinstance(item, Recorded)]
+            last = page[-1].position
+        return await gateway.messages.life(db, send_id=send_id, message_key=key, behind=behind)
+
+
+async def _history(gateway: Gateway, life: MessageLife) -> list[Recorded]:
+    """The events of its conversation, from its first one on, over all linked streams."""
+    streams = set(life.streams)
+    for stream in life.streams:
+        conversation = await gateway.log.conversation(life.line or "", str(stream))
+        streams |= set(conversation.streams if conversation else ())
+    found = await gateway.log.history([*streams], life.position - 1)
+    return [item for item in found if isinstance(item, Recorded)]
+
+
+async def _views(gateway: Gateway, caller: ApiKey, lives: Sequence[MessageLife]) -> list[dict[str, Any]]:
+    positions = {position for life in lives for position in _positions(life)}
+    events = {
+        item.position: item for item in await gateway.log.at(sorted(positions)) if isinstance(item, Recorded)
+    }
+    may_open = caller.may(Scope.CONTENT)
+    opened = await gateway.log.opened([item.event for item in events.values()]) if may_open else []
+    contents = dict(zip(events, opened, strict=True)) if may_open else {}
+    return [_view(life, events, contents) for life in lives]
+
+
+def _positions(life: MessageLife) -> list[int]:
+    asked = [life.send.request.position] if life.send and life.send.request else []
+    return asked + [part.origin.position for part in life.parts]
+
+
+def _view(
+    life: MessageLife, events: dict[int, Recorded], contents: dict[int, dict[str, Any] | None]
+) -> dict[str, Any]:
+    known, opened = life.known, _opened(life, contents)
+    request = next((events[at] for at in _positions(life) if at in events), None)
+    decided = request.event if request else None
+    failure = known.failure
+    return {
+        "send_id": str(life.send_id) if life.send_id else None,
+        "message_id": opened.get("message_id"),
+        "message_key": str(life.message_key) if life.message_key else None,
+        "line": life.line,
+        "contact": _contact(opened, decided),
+        "direction": life.direction,
+        "type": life.type,
+        "template": life.send.template if life.send else None,
+        "category": life.send.category if life.send else None,
+        "state": life.state,
+        "contradicted": known.contradicted,
+        "sent_at": _time(known.sent_at),
+        "delivered_at": _time(known.delivered_at),
+        "read_at": _time(known.read_at),
+        "failed": None if failure is None else _failed(*failure),
+        "decision": views.readable(decided.decision)
+        if isinstance(decided, SendRequested | SendRefused)
+        else None,
+        "pricing": known.pricing,
+        "charge": None,
+        "caller": life.send.caller if life.send else None,
+        "reference": opened.get("reference") or opened.get("callback_data"),
+    }
+
+
+def _opened(life: MessageLife, contents: dict[int, dict[str, Any] | None]) -> dict[str, Any]:
+    """What is sealed about it, of its request and of its first events together."""
+    opened: dict[str, Any] = {}
+    for position in _positions(life):
+        opened = (contents.get(position) or {}) | opened
+    return opened
+
+
+def _contact(opened: dict[str, Any], first: object) -> str | None:
+    """Number or user id where they may be read; the conversation otherwise."""
+    is_inbound = isinstance(first, MessageReceived) and first.direction is None
+    names = ("from", "user_id") if is_inbound else ("to", "recipient", "user_id")
+    stream = getattr(first, "originator_id", None)
+    return next((str(opened[name]) for name in names if opened.get(name)), str(stream) if stream else None)
+
+
+def _failed(code: int | None, at: int | None) -> dict[str, Any]:
+    return {"code": code, "title": None if code is None else title_of(code), "at": _time(at)}
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)
+
+
+def _seconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())

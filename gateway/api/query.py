@@ -1,0 +1,73 @@
+"""Query parameters, each refused by name when it is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Final
+
+from aiohttp import web
+
+from gateway import errors
+
+MAX_LIMIT: Final = 1_000
+MAX_POSITION: Final = 2**63 - 1
+
+
+def bad(name: str, value: str, right: str) -> web.HTTPBadRequest:
+    """A 400 that names the parameter and says what would be right."""
+    detail = f"{name}={value[:64]!r} is not {right}."
+    answer = errors.problem(400, "bad-parameter", detail, parameter=name)
+    return web.HTTPBadRequest(body=answer.body, content_type="application/problem+json")
+
+
+def not_found(detail: str) -> web.HTTPNotFound:
+    """A 404 in our own dialect."""
+    answer = errors.problem(404, "not-found", detail)
+    return web.HTTPNotFound(body=answer.body, content_type="application/problem+json")
+
+
+def integer(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """An integer within bounds."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1  # noqa: PLR2004 - bigint
+    if not low <= value <= high:
+        raise bad(name, text, f"a whole number from {low} to {high}")
+    return value
+
+
+def after(request: web.Request) -> int:
+    """The exclusive cursor of a page: a position of this log."""
+    return integer(request, "after", 0, 0, MAX_POSITION)
+
+
+def limit(request: web.Request) -> int:
+    """How many a page may hold."""
+    return integer(request, "limit", 100, 1, MAX_LIMIT)
+
+
+def moment(request: web.Request, name: str) -> datetime | None:
+    """A time with its zone (RFC 3339)."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        # A plus that was not escaped arrives as a space.
+        value = datetime.fromisoformat(text.replace(" ", "+")).astimezone(UTC)
+        if datetime.fromisoformat(text.replace(" ", "+")).tzinfo is None:
+            raise bad(name, text, "a time with a zone, such as 2026-11-23T09:30:00Z")
+    except (ValueError, OverflowError):
+        raise bad(name, text, "a time such as 2026-11-23T09:30:00Z") from None
+    return value
+
+
+def day(request: web.Request, name: str) -> date | None:
+    """A day, YYYY-MM-DD."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise bad(name, text, "a day such as 2026-11-23") from None

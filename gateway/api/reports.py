@@ -1,0 +1,63 @@
+"""Reports: what was sent and delivered, counted from events."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from gateway import errors
+from gateway.access import caller_of
+from gateway.api import query
+from gateway.auth import Scope
+from gateway.gateway import GATEWAY
+from projections.counts import GROUPS
+
+
+async def counts(request: web.Request) -> web.Response:
+    """GET /api/reports/counts?from=&to=&line=&group_by=: `from` and exclusive `to` are days of the account's zone.
+
+    Without them: the current month. `group_by` is repeatable, or has commas; default day.
+    """
+    gateway = request.app[GATEWAY]
+    line = request.query.get("line")
+    caller = caller_of(request, Scope.READ, line)
+    if line is None and caller.lines:
+        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
+    zone = gateway.settings.time_zone
+    today = gateway.clock().astimezone(ZoneInfo(zone)).date()
+    from_day = query.day(request, "from") or today.replace(day=1)
+    to_day = query.day(request, "to") or today + timedelta(days=1)
+    async with gateway.pool.acquire() as db:
+        report = await gateway.counts.report(
+            db, from_day=from_day, to_day=to_day, time_zone=zone, line=line, group_by=_groups(request)
+        )
+    return errors.json(
+        {
+            "as_of": report.as_of,
+            "time_zone": zone,
+            "currency": gateway.settings.currency,
+            "rows": [_row(row) for row in report.rows],
+            "totals": report.totals,
+        }
+    )
+
+
+def _groups(request: web.Request) -> list[str]:
+    asked = [name for text in request.query.getall("group_by", ["day"]) for name in text.split(",") if name]
+    for name in asked:
+        if name not in GROUPS:
+            raise query.bad("group_by", name, "one of " + ", ".join(GROUPS))
+    return asked
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(name, value) for name, value in row.items()}
+
+
+def _plain(name: str, value: object) -> object:
+    if not isinstance(value, date):
+        return value
+    return value.strftime("%Y-%m") if name == "month" else value.isoformat()

@@ -1,0 +1,178 @@
+"""All wiring of a gateway, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from domain.openers import DEFAULT
+from gateway import api, cloud, errors, health, onprem, webhook
+from gateway.auth import Keys
+from gateway.gateway import GATEWAY, Clock, Gateway
+from gateway.logs import get_logger, where
+from gateway.metrics import Metrics
+from gateway.numbers import Numbers
+from gateway.retention import forget_old_content
+from gateway.settings import Settings, master_key_bytes
+from gateway.store.log import Log
+from gateway.store.migrate import migrate
+from gateway.store.outcomes import NotTaken
+from gateway.store.postgres import DATABASE_GONE, connect_pool
+from gateway.store.tail import Tail
+from gateway.upstream import Upstream
+from projections import catalogue
+from projections.counts import CountsProjection
+from projections.lines import Lines
+from projections.messages_query import Messages
+from projections.runner import Runner
+from projections.templates import TemplatesProjection
+from projections.window import WindowProjection
+
+MAX_BODY: Final = 4 * 1024 * 1024
+"""Bytes of a request: WhatsApp's callbacks have up to 3 MB."""
+DRAIN: Final = 30.0
+"""Seconds that a shutdown waits for sends that have left."""
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Where the log is: the URL that serves and the one that migrates, and the keys that open it."""
+
+    url: str
+    admin_url: str
+    master_keys: tuple[bytes, ...]
+
+
+def create_app(settings: Settings, databases: Databases, *, clock: Clock = utc_now) -> web.Application:
+    """A gateway as an aiohttp application; it opens at start-up and drains at clean-up."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[in_dialect])
+
+    async def gateway(app: web.Application) -> AsyncIterator[None]:
+        async with running(settings, databases, clock) as app[GATEWAY]:
+            yield
+
+    app.cleanup_ctx.append(gateway)
+    add_routes(app)
+    return app
+
+
+def add_routes(app: web.Application) -> None:
+    """Every path of the outside contract."""
+    app.router.add_get("/webhooks/whatsapp", webhook.verification)
+    app.router.add_post("/webhooks/whatsapp", webhook.callback)
+    app.router.add_post(cloud.MESSAGES, cloud.messages)
+    app.router.add_post("/v1/messages", onprem.messages)
+    app.router.add_route("*", "/v1/{path:.*}", onprem.not_served)
+    app.router.add_route("*", r"/{version:v\d+\.\d+}/{path:.*}", cloud.not_passed)
+    app.router.add_get("/live", health.live)
+    app.router.add_get("/ready", health.ready)
+    app.router.add_get("/metrics", health.metrics)
+    api.add_routes(app)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, databases: Databases, clock: Clock) -> AsyncIterator[Gateway]:
+    """A gateway from migration to the last drained send."""
+    schema = settings.schema_name
+    await migrate(databases.admin_url, schema, serving_url=databases.url, extra_ddl=catalogue.ddl(schema))
+    async with contextlib.AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(connect_pool(databases.url, schema))
+        log = await stack.enter_async_context(
+            Log.open(databases.url, pool, schema, master_keys=databases.master_keys)
+        )
+        token = settings.access_token.get_secret_value() if settings.access_token else ""
+        upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
+        stack.push_async_callback(upstream.close)
+        tail = await stack.enter_async_context(Tail.open(databases.url, pool, schema))
+        runner = Runner(catalogue.projections(schema), pool, tail, schema=schema)
+        for work in (runner.run(), forget_old_content(log, clock, settings.retention_months)):
+            stack.push_async_callback(_cancel, asyncio.create_task(work))
+        gateway = Gateway(
+            settings=settings,
+            clock=clock,
+            log=log,
+            pool=pool,
+            upstream=upstream,
+            keys=Keys(settings.api_keys),
+            windows=WindowProjection(schema),
+            messages=Messages(schema),
+            counts=CountsProjection(schema),
+            lines=Lines(schema),
+            templates=TemplatesProjection(schema),
+            numbers=Numbers(upstream),
+            runner=runner,
+            openers=DEFAULT.with_overrides(settings.openers),
+            metrics=Metrics(),
+        )
+        try:
+            yield gateway
+        finally:
+            await _drain(gateway)
+
+
+async def _drain(gateway: Gateway) -> None:
+    """Outcomes of sends that have left are recorded before the log closes."""
+    if gateway.tasks:
+        _, left = await asyncio.wait(gateway.tasks, timeout=DRAIN)
+        if left:
+            get_logger().error("stopped before every outcome was recorded", left=len(left))
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def in_dialect(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is answered in the dialect of the path; how long it took is counted."""
+    started = time.perf_counter()
+    answer = await _answer(request, handler)
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unknown"
+    gateway = request.app.get(GATEWAY)
+    if gateway is not None:
+        took = time.perf_counter() - started
+        gateway.metrics.requests.labels(request.method, route, answer.status).observe(took)
+    return answer
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return errors.in_dialect(request.path, error.status, error.text or error.reason)
+    except NotTaken:
+        return errors.in_dialect(request.path, 503, "The gateway is overloaded.", retry_after=2)
+    except DATABASE_GONE as error:
+        get_logger().warning("database gone", error=type(error).__name__)
+        return errors.in_dialect(request.path, 503, "The database does not answer.", retry_after=2)
+    except Exception as error:  # noqa: BLE001 - the last resort: answered and logged without the text
+        get_logger().error("unexpected", error=type(error).__name__, where=where(error))
+        return errors.in_dialect(request.path, 500, "Something went wrong in the gateway; it is logged.")
+
+
+def databases_of(settings: Settings) -> Databases:
+    """The databases of settings that name one."""
+    if settings.database_url is None:
+        raise ValueError("no LEDGERLINE_DATABASE_URL: the embedded server has to be started first")
+    url = settings.database_url.get_secret_value()
+    admin = settings.admin_database_url.get_secret_value() if settings.admin_database_url else url
+    keys = tuple(master_key_bytes(key.get_secret_value()) for key in settings.master_key)
+    return Databases(url, admin, keys)

@@ -1,0 +1,157 @@
+"""The `ledgerline` command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+import uvloop
+from aiohttp import web
+
+from gateway import doctor as examination
+from gateway import sandbox as sandboxed
+from gateway import settings as configuration
+from gateway.app import Databases, create_app, databases_of
+from gateway.logs import configure
+from gateway.sandbox import controls, graph
+from gateway.sandbox.clock import SandboxClock
+from gateway.sandbox.simulator import create_simulator
+from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.store.embedded import Embedded, master_key
+
+LOOPBACK = "127.0.0.1"
+FINISH = 45.0
+"""Seconds that a shutdown gives to requests under way: longer than WhatsApp may take to answer."""
+
+app = cyclopts.App(
+    name="ledgerline", help="A messaging gateway in front of WhatsApp that remembers everything."
+)
+
+DataDir = Annotated[Path | None, cyclopts.Parameter(help="Embedded database, master key and sandbox clock.")]
+
+
+@app.command
+def serve(*, sandbox: bool = False, host: str = LOOPBACK, port: int = 8080, data_dir: DataDir = None) -> None:
+    """Run the gateway until Ctrl-C; with --sandbox against the built-in simulator, without an account."""
+    given = _given(data_dir) | (dict(sandboxed.SETTINGS) if sandbox else {})
+    settings = configuration.load(**given)
+    if lacking := configuration.missing(settings):
+        raise SettingsError(lacking)
+    for warning in configuration.warnings(settings):
+        _say(f"warning: {warning}")
+    configure(pretty=sys.stderr.isatty())
+    _run(_sandboxed(settings, port) if sandbox else _serve(settings, host, port))
+
+
+@app.command
+def simulate(*, port: int = 8081, callback_url: str = "http://127.0.0.1:8080/webhooks/whatsapp") -> None:
+    """Run the simulator on its own: WhatsApp's Graph API and the sandbox controls on one port."""
+    _run(_simulate(port, callback_url))
+
+
+@app.command
+def doctor(*, data_dir: DataDir = None) -> None:
+    """Name every setting that is missing or wrong; say whether database, upstream and webhook answer."""
+    sys.exit(asyncio.run(examination.examine(_given(data_dir), say=_say)))
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    async with _databases(settings) as databases, _listening(create_app(settings, databases), host, port):
+        _say(f"Ledgerline listens on http://{host}:{port}")
+        await _until_stopped()
+
+
+async def _sandboxed(settings: Settings, port: int) -> None:
+    """The gateway with WhatsApp simulated; its controls are on the gateway's port, so loopback only."""
+    simulator = create_simulator(
+        callback_url=f"http://{LOOPBACK}:{port}/webhooks/whatsapp",
+        clock=SandboxClock(settings.data_dir / "sandbox-clock"),
+        data_dir=settings.data_dir,
+    )
+    async with (
+        _databases(settings) as databases,
+        graph.serving(graph.graph_app(simulator), simulator) as upstream,
+    ):
+        settings = settings.model_copy(update={"upstream_url": upstream})
+        gateway = create_app(settings, databases, clock=simulator.clock.now)
+        controls.add_controls(gateway, simulator)
+        async with _listening(gateway, LOOPBACK, port):
+            _say(
+                f"Ledgerline listens on http://{LOOPBACK}:{port}, and WhatsApp is simulated. Ctrl-C stops it.\n"
+            )
+            welcome = (resources.files("gateway.sandbox") / "welcome.txt").read_text()
+            _say(welcome.replace("localhost:8080", f"localhost:{port}"))
+            await _until_stopped()
+
+
+async def _simulate(port: int, callback_url: str) -> None:
+    simulator = create_simulator(callback_url=callback_url, clock=SandboxClock())
+    application = graph.graph_app(simulator)
+    controls.add_controls(application, simulator)
+    async with graph.serving(application, simulator, host=LOOPBACK, port=port) as url:
+        _say(f"WhatsApp is simulated on {url}; it calls back to {callback_url}. Ctrl-C stops it.")
+        await _until_stopped()
+
+
+@contextlib.asynccontextmanager
+async def _databases(settings: Settings) -> AsyncIterator[Databases]:
+    """The databases the settings name, or the embedded server for as long as it is needed."""
+    if settings.database_url is not None:
+        yield databases_of(settings)
+        return
+    server = await Embedded.start(settings.data_dir, say=_say)
+    try:
+        given = [key.get_secret_value() for key in settings.master_key]
+        keys = given or [master_key(settings.data_dir)]
+        yield Databases(server.url, server.url, tuple(master_key_bytes(key) for key in keys))
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _listening(application: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    await stopped.wait()
+    _say("Stopping; what was taken is finished first.")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+def _given(data_dir: Path | None) -> dict[str, Any]:
+    return {} if data_dir is None else {"data_dir": data_dir}
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the command's own voice
+
+
+def main() -> None:
+    """Entry point; what stands in the way is said in words, not as a trace."""
+    try:
+        app()
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"ledgerline: {problem}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.exit(2)

@@ -1,0 +1,84 @@
+"""The Cloud API face: what a client of graph.facebook.com sends here instead."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from aiohttp import web
+
+from domain import outbound
+from gateway import answers, errors, send, upstream
+from gateway.access import caller_of
+from gateway.auth import Scope
+from gateway.gateway import GATEWAY
+
+MESSAGES: Final = r"/{version:v\d+\.\d+}/{line:\d+}/messages"
+
+
+async def messages(request: web.Request) -> web.Response:
+    """POST a message, a read receipt or a typing indicator (Cloud API reference, sections 2 to 5)."""
+    gateway = request.app[GATEWAY]
+    line = request.match_info["line"]
+    caller = caller_of(request, Scope.SEND, line)
+    if line not in gateway.settings.lines:
+        details = f"Line {line} is not configured in this gateway (LEDGERLINE_LINES)."
+        return errors.graph(400, 33, "Unsupported post request", details=details)
+    path = f"{request.match_info['version']}/{line}/messages"
+    match outbound.parse_cloud(await request.read()):
+        case outbound.Malformed(code=code, details=details):
+            gateway.metrics.sends.labels("cloud", "", "malformed").inc()
+            return errors.graph(400, code, "Invalid parameter", details=details)
+        case outbound.Read(body=body):
+            return _read(await gateway.upstream.read(path, body))
+        case outbound.SendRequest() as asked:
+            return render(await send.send(gateway, asked, line=line, caller=caller, path=path))
+
+
+async def not_passed(request: web.Request) -> web.Response:
+    """Any other Graph path: refused by name, so that nothing leaves unseen."""
+    caller_of(request, Scope.SEND)
+    details = f"{request.method} {request.path} is not among the paths this gateway passes on."
+    return errors.graph(403, 10, "Permission denied", details=details)
+
+
+def _read(outcome: upstream.Outcome) -> web.Response:
+    match outcome:
+        case upstream.Answered(status, body):
+            return web.Response(body=body, status=status, content_type="application/json")
+        case upstream.NotSent() | upstream.Lost():
+            return errors.in_dialect(
+                "/v", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2
+            )
+
+
+def render(answer: send.Answer) -> web.Response:
+    """The answer to a send in the Graph dialect (docs/api.md)."""
+    match answer:
+        case send.Accepted(send_id, body):
+            headers = answers.headers(send_id, "accepted")
+            return web.Response(body=body, content_type="application/json", headers=headers)
+        case send.Refused(send_id, decision):
+            headers = answers.headers(send_id, "refused")
+            details, trace = answers.refusal(decision), str(send_id)
+            return errors.graph(
+                400, 131047, "Re-engagement message", details=details, trace=trace, headers=headers
+            )
+        case send.Failed(send_id, status, _, body) if body:
+            headers = answers.headers(send_id, "failed")
+            return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+        case send.Failed(send_id):
+            headers = answers.headers(send_id, "failed") | {"Retry-After": "5"}
+            trace = str(send_id)
+            return errors.graph(
+                503, 131016, "Service unavailable", details=answers.NOT_SENT, trace=trace, headers=headers
+            )
+        case send.Unknown(send_id):
+            headers = answers.headers(send_id, "unknown")
+            details, trace = answers.unknown(send_id), str(send_id)
+            return errors.graph(
+                500, 131000, "Something went wrong", details=details, trace=trace, headers=headers
+            )
+        case send.Busy():
+            return errors.in_dialect("/v", 503, answers.BUSY, retry_after=2)
+        case _:
+            assert_never(answer)

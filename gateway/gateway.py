@@ -1,0 +1,61 @@
+"""What a running gateway consists of; made in one place (gateway/app.py), handed to every handler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from domain.openers import Openers
+from gateway.auth import Keys
+from gateway.metrics import Metrics
+from gateway.numbers import Numbers
+from gateway.settings import Settings
+from gateway.store.log import Log
+from gateway.store.postgres import Pool
+from gateway.upstream import Upstream
+from projections.counts import CountsProjection
+from projections.lines import Lines
+from projections.messages_query import Messages
+from projections.runner import Runner
+from projections.templates import TemplatesProjection
+from projections.window import WindowProjection
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One account, one log, one upstream."""
+
+    settings: Settings
+    clock: Clock
+    log: Log
+    pool: Pool
+    upstream: Upstream
+    keys: Keys
+    windows: WindowProjection
+    messages: Messages
+    counts: CountsProjection
+    lines: Lines
+    templates: TemplatesProjection
+    numbers: Numbers
+    runner: Runner
+    openers: Openers
+    metrics: Metrics
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` to its end even when its caller goes away; shutdown waits for it."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+GATEWAY: Final = web.AppKey("gateway", Gateway)

@@ -1,0 +1,58 @@
+"""What an operator's machines ask: /live, /ready and /metrics."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway import errors
+from gateway.gateway import GATEWAY, Gateway
+from gateway.store.postgres import DATABASE_GONE
+
+MAX_LAG: Final = 10_000
+"""Events a projection may be behind before the gateway asks for no more traffic. Sends stay exact at any lag."""
+
+
+async def live(_: web.Request) -> web.Response:
+    """The process answers."""
+    return errors.json({"live": True})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """200 when the database answers and every projection keeps up; 503 and what is wrong otherwise."""
+    state = await _state(request.app[GATEWAY])
+    return errors.json(state, status=200 if state["ready"] else 503)
+
+
+async def _state(gateway: Gateway) -> dict[str, Any]:
+    try:
+        standings = await gateway.runner.lag()
+    except DATABASE_GONE as error:
+        return {"ready": False, "database": type(error).__name__, "projections": {}}
+    projections = {
+        name: {
+            "position": standing.position,
+            "lag": standing.head - standing.position,
+            "dead_letters": standing.dead_letters,
+        }
+        for name, standing in standings.items()
+    }
+    keeping_up = all(one["lag"] <= MAX_LAG for one in projections.values())
+    head = max((standing.head for standing in standings.values()), default=0)
+    return {"ready": keeping_up, "database": "answers", "head": head, "projections": projections}
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    gateway = request.app[GATEWAY]
+    state = await _state(gateway)
+    gateway.metrics.head.set(state.get("head", 0))
+    gateway.metrics.waiting.set(gateway.log.waiting)
+    for name, one in state["projections"].items():
+        gateway.metrics.lag.labels(name).set(one["lag"])
+        gateway.metrics.dead_letters.labels(name).set(one["dead_letters"])
+    return web.Response(
+        body=generate_latest(gateway.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )

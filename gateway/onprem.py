@@ -1,0 +1,110 @@
+"""The on-premises face: what a client of the sunset `/v1` API still sends, served by the Cloud API upstream."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+
+from domain import outbound
+from domain.graph_errors import cloud_to_onprem
+from gateway import answers, errors, send
+from gateway.access import caller_of
+from gateway.auth import ApiKey, Scope
+from gateway.gateway import GATEWAY, Gateway
+from gateway.upstream import GRAPH_VERSION
+
+TITLES = {
+    402: "Business eligibility - Payment issue",
+    470: "Message failed to send because more than 24 hours have passed since the customer last replied",
+    471: "Spam rate limit hit",
+    500: "Generic error",
+    501: "Message type is not currently supported",
+    1000: "Generic error",
+    1005: "Access denied",
+    1008: "Required parameter is missing",
+    1009: "Parameter value is not valid",
+    1013: "User is not valid",
+    1015: "Too many requests",
+    1025: "Request not valid",
+    1031: "Sender account is locked",
+}
+_STATUS = {500: 500, 1000: 500, 1005: 403, 1015: 429}
+
+
+async def messages(request: web.Request) -> web.Response:
+    """POST /v1/messages: text, media and template (on-premises reference, section 3)."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.SEND)
+    line = line_of(gateway, caller)
+    if line is None:
+        details = "This key is bound to no line, and the gateway has more than one: bind it with @line."
+        return _error(400, 1009, details)
+    match outbound.parse_onprem(await request.read()):
+        case outbound.Malformed(code=code, details=details):
+            gateway.metrics.sends.labels("on-premises", "", "malformed").inc()
+            return _error(400, code, details)
+        case outbound.SendRequest() as asked:
+            path = f"{GRAPH_VERSION}/{line}/messages"
+            return render(await send.send(gateway, asked, line=line, caller=caller, path=path))
+
+
+async def not_served(request: web.Request) -> web.Response:
+    """Any other on-premises path."""
+    caller_of(request, Scope.SEND)
+    return _error(404, 1006, f"{request.method} {request.path} is not served by this gateway.")
+
+
+def line_of(gateway: Gateway, caller: ApiKey) -> str | None:
+    """The line bound to the key, else the only one configured."""
+    lines = [line for line in gateway.settings.lines if not caller.lines or line in caller.lines]
+    return lines[0] if len(lines) == 1 else None
+
+
+def render(answer: send.Answer) -> web.Response:
+    """The answer to a send in the on-premises dialect (docs/api.md)."""
+    match answer:
+        case send.Accepted(send_id, body):
+            headers = answers.headers(send_id, "accepted")
+            return errors.json(_accepted(orjson.loads(body)), status=201, headers=headers)
+        case send.Refused(send_id, decision):
+            return _error(400, 470, answers.refusal(decision), answers.headers(send_id, "refused"))
+        case send.Failed(send_id, _, code, body):
+            return _failed(send_id, code, body)
+        case send.Unknown(send_id):
+            return _error(500, 1000, answers.unknown(send_id), answers.headers(send_id, "unknown"))
+        case send.Busy():
+            return errors.in_dialect("/v1/", 503, answers.BUSY, retry_after=2)
+        case _:
+            assert_never(answer)
+
+
+def _failed(send_id: UUID, code: int | None, body: bytes) -> web.Response:
+    headers = answers.headers(send_id, "failed")
+    if code is None:
+        return _error(503, 1016, answers.NOT_SENT, headers | {"Retry-After": "5"})
+    theirs = cloud_to_onprem(code)
+    return _error(_STATUS.get(theirs, 400), theirs, _details(body), headers)
+
+
+def _error(status: int, code: int, details: str, headers: dict[str, str] | None = None) -> web.Response:
+    title = TITLES.get(code, "Message failed to send")
+    return errors.onprem(status, code, title, details=details, headers=headers)
+
+
+def _accepted(body: dict[str, Any]) -> dict[str, Any]:
+    contacts = [
+        {"input": contact.get("input"), "wa_id": contact.get("wa_id")} for contact in body.get("contacts", [])
+    ]
+    messages = [{"id": message["id"]} for message in body["messages"]]
+    return {"messages": messages, "contacts": contacts, "meta": errors.META}
+
+
+def _details(body: bytes) -> str:
+    """WhatsApp's own words about a failure, whose body was judged to be a Graph error."""
+    error = orjson.loads(body)["error"]
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else None
+    return str(details or error.get("message") or "")

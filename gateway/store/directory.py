@@ -1,0 +1,150 @@
+"""The directory: whose each fact is, which stream it belongs to, and the key it is sealed under."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from domain.facts import Alias, Fact
+from domain.ids import Ids
+from domain.people import of_phone, of_user_id
+from gateway.store.keyring import Masters, SubjectKey, month_of
+from gateway.store.learning import Learner
+from gateway.store.outcomes import Duplicate
+from gateway.store.postgres import Pool
+from gateway.store.subjects import Subjects
+from projections.sql import load
+
+CACHED: Final = 200_000
+"""Aliases and keys kept in memory; beyond, the cache starts anew."""
+
+_NUMBER: Final = re.compile(r"\+?[0-9]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fact goes, and what seals it."""
+
+    stream: UUID
+    key: SubjectKey
+    owner: UUID
+    """The root person of its subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A place for each fact, or what it is a duplicate of; good for one epoch of the log."""
+
+    epoch: int
+    places: list[Place | Duplicate]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A line and a person, or a line and a group, with all linked streams; the oldest is the root's."""
+
+    line: str
+    streams: tuple[UUID, ...]
+
+
+class Directory:
+    """Persons, groups, lines and accounts of one log, and their keys."""
+
+    def __init__(self, pool: Pool, schema: str, *, ids: Ids, log_id: UUID, masters: Masters) -> None:
+        self._pool = pool
+        self._sql: Mapping[str, str] = load("gateway.store", "directory.sql", schema)
+        self._ids = ids
+        self._subjects = Subjects(ids)
+        self._learner = Learner(schema, ids, log_id, masters, self._subjects)
+        self._learning = asyncio.Lock()
+        self._wanted: dict[UUID, Fact] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is cached: people were linked or erased since."""
+        self._epoch: int | None = None
+        self._owners: dict[UUID, UUID] = {}
+        self._keys: dict[tuple[UUID, int], SubjectKey] = {}
+        self._streams: set[UUID] = set()
+
+    async def resolve(self, facts: Sequence[Fact]) -> Resolved:
+        """Find or make whose the facts are; what is known already costs no round trip."""
+        duplicates: dict[UUID, Duplicate] = {}
+        while True:
+            places = [duplicates.get(fact.key) or self._cached(fact) for fact in facts]
+            found = [place for place in places if place is not None]
+            if len(found) == len(places) and self._epoch is not None:
+                return Resolved(self._epoch, found)
+            missing = [fact for fact, place in zip(facts, places, strict=True) if place is None]
+            duplicates |= await self._duplicates(missing)
+            self._wanted |= {fact.key: fact for fact in missing if fact.key not in duplicates}
+            async with self._learning:
+                # Whoever comes first learns for all that wait.
+                news = [fact for fact in self._wanted.values() if self._cached(fact) is None]
+                self._wanted.clear()
+                if news or self._epoch is None:
+                    await self._learn(news)
+
+    def _cached(self, fact: Fact) -> Place | None:
+        owners = {self._owners.get(alias) for alias in self._subjects.aliases(fact)}
+        if len(owners) != 1 or (owner := owners.pop()) is None:
+            return None
+        key = self._keys.get((owner, month_of(fact.recorded_at)))
+        stream = self._subjects.stream(fact, owner)
+        return Place(stream, key, owner) if key and stream in self._streams else None
+
+    async def _duplicates(self, facts: Sequence[Fact]) -> Mapping[UUID, Duplicate]:
+        """Known keys come first: a duplicate never makes a person."""
+        if not facts:
+            return {}
+        rows = await self._pool.fetch(self._sql["known"], [fact.key for fact in facts])
+        return {row["key"]: Duplicate(row["notification_id"], row["originator_version"]) for row in rows}
+
+    async def _learn(self, facts: Sequence[Fact]) -> None:
+        async with self._pool.acquire() as db, db.transaction():
+            lesson = await self._learner.learn(db, facts)
+        if lesson.is_outdated or lesson.epoch != self._epoch or self._is_full:
+            self.forget()
+        if lesson.is_outdated:
+            return
+        self._epoch = lesson.epoch
+        self._owners |= lesson.owners
+        self._keys |= lesson.keys
+        self._streams |= lesson.streams
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._owners) + len(self._keys) > CACHED
+
+    async def conversation(self, line: str, contact: str) -> Conversation | None:
+        """The conversation of a line with `contact`: digits, `+digits`, user id, or the conversation's id.
+
+        None when this log never saw it.
+        """
+        conversation_id = _uuid(contact)
+        if conversation_id:
+            rows = await self._pool.fetch(self._sql["of conversation"], conversation_id, line)
+        elif alias := _alias(contact):
+            rows = await self._pool.fetch(self._sql["of alias"], self._subjects.of_contact(alias), line)
+        else:
+            rows = []
+        return Conversation(line, tuple(row["conversation_id"] for row in rows)) if rows else None
+
+    def group(self, line: str, group_id: str) -> Conversation:
+        """The conversation of a line with a group."""
+        return Conversation(line, (self._ids.group_stream(line, self._ids.group(line, group_id)),))
+
+
+def _alias(contact: str) -> Alias | None:
+    return of_phone(contact) if _NUMBER.fullmatch(contact) else of_user_id(contact)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

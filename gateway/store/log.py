@@ -1,0 +1,192 @@
+"""One log: facts in, events out. Whose is it (directory), seal it (keyring), append it (writer)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from random import getrandbits
+from typing import Any, Final
+from uuid import UUID
+
+from domain.events import TOPICS, Event, Recorded, Undecodable, make
+from domain.facts import Fact, Person
+from domain.ids import Ids
+from gateway.store.codec import encode
+from gateway.store.directory import Conversation, Directory, Place
+from gateway.store.keyring import Masters, Wrapped, associated_data, new_key
+from gateway.store.opening import Opener
+from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Outcome, Stale
+from gateway.store.postgres import NO_LIMIT, Pool, Postgres
+from gateway.store.writer import Writer
+from projections.sql import load
+
+Recording = Appended | Duplicate
+"""What became of a fact: stored, or known already."""
+
+
+class Log:
+    """The log of one account. Use `open`."""
+
+    def __init__(
+        self,
+        *,
+        log_id: UUID,
+        ids: Ids,
+        directory: Directory,
+        opener: Opener,
+        writer: Writer,
+        pool: Pool,
+        schema: str,
+    ) -> None:
+        self.log_id = log_id
+        self.ids = ids
+        self._directory = directory
+        self._opener = opener
+        self._writer = writer
+        self._pool = pool
+        self._reader = Postgres(pool, schema)
+        self._drop_keys = load("gateway.store", "directory.sql", schema)["drop expired keys"]
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, url: str, pool: Pool, schema: str, *, master_keys: Sequence[bytes]
+    ) -> AsyncIterator[Log]:
+        """An open log; at the end it appends what it has taken. Raises WrongMasterKeyError.
+
+        `url`: for the writer's own connection.
+        """
+        masters = Masters(master_keys)
+        log_id, _ = await Postgres(pool, schema).identity()
+        ids = Ids(await _pepper(pool, schema, masters, log_id))
+        async with Writer.open(url, pool, schema) as writer:
+            yield cls(
+                log_id=log_id,
+                ids=ids,
+                directory=Directory(pool, schema, ids=ids, log_id=log_id, masters=masters),
+                opener=Opener(pool, schema, log_id=log_id, masters=masters),
+                writer=writer,
+                pool=pool,
+                schema=schema,
+            )
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be appended."""
+        return self._writer.waiting
+
+    async def record(self, facts: Sequence[Fact], *, patience: float) -> list[Recording]:
+        """Record facts; what became of each, after the commit.
+
+        Up to 500 are stored together or not at all, unless one key occurs twice. After `patience` seconds
+        raises NotTaken (nothing of a call that is stored together is or will be stored) or InDoubt.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience
+        tokens = [getrandbits(63) for _ in facts]
+        known: dict[int, Recording] = {}
+        while left := [index for index in range(len(facts)) if index not in known]:
+            try:
+                async with asyncio.timeout_at(end):
+                    resolved = await self._directory.resolve([facts[index] for index in left])
+            except TimeoutError:
+                raise NotTaken("the directory does not answer") from None
+            drafts: dict[int, Draft] = {}
+            for index, place in zip(left, resolved.places, strict=True):
+                if isinstance(place, Duplicate):
+                    known[index] = place
+                else:
+                    drafts[index] = self._draft(facts[index], place, tokens[index])
+            rest = max(0.0, end - loop.time())
+            outcomes = await self._writer.append([*drafts.values()], resolved.epoch, patience=rest)
+            for index, outcome in zip(drafts, outcomes, strict=True):
+                self._settle(known, index, outcome)
+        return [known[index] for index in range(len(facts))]
+
+    def _settle(self, known: dict[int, Recording], index: int, outcome: Outcome) -> None:
+        match outcome:
+            case Appended() | Duplicate():
+                known[index] = outcome
+            case Stale():
+                self._directory.forget()
+            case Conflict():
+                raise AssertionError("nothing here expects a version")
+
+    def _draft(self, fact: Fact, place: Place, token: int) -> Draft:
+        topic = fact.event.TOPIC
+        bound = associated_data(self.log_id, place.stream, topic, fact.key)
+        event = make(
+            fact.event,
+            place.stream,
+            recorded_at=fact.recorded_at,
+            line=fact.line,
+            key=fact.key,
+            sealed=place.key.seal(fact.private, bound) if fact.private else None,
+            **fact.public,
+            **self._of_group(fact, place),
+        )
+        return Draft(place.stream, *encode(event), fact.key, token)
+
+    def _of_group(self, fact: Fact, place: Place) -> Mapping[str, str]:
+        """Keyed ids of the group and of who in it the fact is about, where its event has them."""
+        if not fact.group_id or not fact.line:
+            return {}
+        of_group = {"group_key": str(self.ids.group(fact.line, fact.group_id))}
+        if isinstance(fact.subject, Person):
+            of_group["participant_key"] = str(self.ids.participant(fact.line, place.owner))
+        return {name: key for name, key in of_group.items() if name in _FIELDS[fact.event.TOPIC]}
+
+    async def conversation(self, line: str, contact: str) -> Conversation | None:
+        """The conversation of a line with a person or group; None when this log never saw it.
+
+        `contact`: digits, `+digits`, a user id, or the conversation's id.
+        """
+        return await self._directory.conversation(line, contact)
+
+    def group(self, line: str, group_id: str) -> Conversation:
+        """The conversation of a line with a group."""
+        return self._directory.group(line, group_id)
+
+    async def after(self, position: int, limit: int) -> list[Recorded | Undecodable]:
+        """At most `limit` events in order, from the first after `position`."""
+        return await self._reader.after(position, limit)
+
+    async def head(self) -> int:
+        """The last position; 0 when the log is empty."""
+        return await self._reader.head()
+
+    async def history(
+        self, streams: Sequence[UUID], after: int = 0, limit: int = NO_LIMIT
+    ) -> list[Recorded | Undecodable]:
+        """The events of some streams together, in order, from the first after that position."""
+        return await self._reader.streams(streams, after, limit)
+
+    async def at(self, positions: Sequence[int]) -> list[Recorded | Undecodable]:
+        """The events at these positions, in order; positions that don't exist are left out."""
+        return await self._reader.events_at(positions)
+
+    async def opened(self, events: Sequence[Event]) -> list[dict[str, Any] | None]:
+        """The content of each event; None where nothing is sealed, or its key is gone."""
+        return await self._opener.open(events)
+
+    async def drop_expired_keys(self, now: datetime, oldest_month: int | None) -> None:
+        """Make content that is past its time unreadable; `oldest_month` (202611) is the last one kept."""
+        await self._pool.execute(self._drop_keys, now, oldest_month)
+
+
+async def _pepper(pool: Pool, schema: str, masters: Masters, log_id: UUID) -> bytes:
+    """The secret of all keyed ids: random, made with the log, never changed."""
+    sql = load("gateway.store", "directory.sql", schema)
+    bound = log_id.bytes + b"pepper"
+    wrapped = masters.wrap(new_key(), bound)
+    await pool.execute(sql["begin"], wrapped.data, wrapped.master_id)
+    row = await pool.fetchrow(sql["pepper"])
+    if row is None:
+        raise LookupError("the directory has no pepper although it was just made")
+    return masters.unwrap(Wrapped(row["pepper"], row["master_id"]), bound)
+
+
+_FIELDS: Final = {topic: {field.name for field in fields(event)} for topic, event in TOPICS.items()}

@@ -1,0 +1,70 @@
+"""How the directory names the subjects of facts: keyed ids of aliases, streams and conversations."""
+
+from __future__ import annotations
+
+from typing import assert_never
+from uuid import UUID
+
+from domain import people
+from domain.facts import Account, Alias, AliasKind, Fact, Group, Item, Line, Person
+from domain.ids import Ids
+
+
+class Subjects:
+    """Everything here follows from a fact and the log's pepper alone."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+
+    def kind(self, fact: Fact) -> str:
+        """person, group, line, account or item."""
+        return type(fact.subject).__name__.lower()
+
+    def as_person(self, fact: Fact) -> Person:
+        """The subject with its aliases in canonical form; what is no person has one alias of its own."""
+        match fact.subject:
+            case Person(aliases=aliases, evidence=evidence):
+                return Person(tuple(dict.fromkeys(map(people.canonical, aliases))), evidence)
+            case Group(group_id=group_id):
+                return Person((Alias(AliasKind.OTHER, f"{fact.line}/{group_id}"),))
+            case Line():
+                return Person((Alias(AliasKind.OTHER, fact.line or ""),))
+            case Account(account=account):
+                return Person((Alias(AliasKind.OTHER, account),))
+            case Item():
+                return Person((Alias(AliasKind.OTHER, str(fact.key)),))
+            case _:
+                assert_never(fact.subject)
+
+    def aliases(self, fact: Fact) -> list[UUID]:
+        """Under which keyed ids the directory finds the subject."""
+        return [self.alias_id(fact, alias) for alias in self.as_person(fact).aliases]
+
+    def alias_id(self, fact: Fact, alias: Alias) -> UUID:
+        """The keyed id of a subject's canonical alias."""
+        kind = self.kind(fact) if alias.kind is AliasKind.OTHER else alias.kind
+        return self._ids.key("alias", kind, alias.value)
+
+    def of_contact(self, alias: Alias) -> UUID:
+        """The keyed id of a person's alias, in whichever form it is written."""
+        known = people.canonical(alias)
+        return self._ids.key("alias", known.kind, known.value)
+
+    def stream(self, fact: Fact, owner: UUID) -> UUID:
+        """The stream a fact goes to, `owner` being the root person of its subject."""
+        if fact.line and fact.group_id:
+            return self._ids.group_stream(fact.line, self._ids.group(fact.line, fact.group_id))
+        if fact.line and isinstance(fact.subject, Person):
+            return self._ids.person_stream(fact.line, owner)
+        if fact.line:
+            return self._ids.line_stream(fact.line)
+        account = fact.subject.account if isinstance(fact.subject, Account | Item) else ""
+        return self._ids.account_stream(account)
+
+    def conversation(self, fact: Fact, owner: UUID) -> tuple[UUID | None, UUID | None] | None:
+        """Person and group of the conversation a fact belongs to; None when it belongs to none."""
+        if fact.line and fact.group_id:
+            return None, self._ids.group(fact.line, fact.group_id)
+        if fact.line and isinstance(fact.subject, Person):
+            return owner, None
+        return None

@@ -1,0 +1,94 @@
+"""WhatsApp's callbacks: verify, read, record, and only then 200 (webhooks reference, section 1)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from itertools import chain, islice
+from typing import Final
+
+from aiohttp import web
+
+from domain import inbound
+from domain.facts import Fact
+from gateway import errors
+from gateway.gateway import GATEWAY, Gateway
+from gateway.logs import get_logger
+from gateway.store.outcomes import Appended, InDoubt, NotTaken
+from gateway.store.postgres import DATABASE_GONE
+
+MAX_UPDATES: Final = 1_000
+"""WhatsApp batches at most this many updates in one POST."""
+PATIENCE: Final = 5.0
+"""Seconds a callback waits for the log before WhatsApp is asked to come again."""
+
+
+async def verification(request: web.Request) -> web.Response:
+    """GET: WhatsApp asks whether this is the place."""
+    token = request.app[GATEWAY].settings.verify_token
+    given = request.query.get("hub.verify_token", "")
+    asked = request.query.get("hub.mode") == "subscribe"
+    if token is None or not asked or not _same(given, token.get_secret_value()):
+        return web.Response(status=403, text="hub.mode is not subscribe, or hub.verify_token is another")
+    return web.Response(text=request.query.get("hub.challenge", ""))
+
+
+async def callback(request: web.Request) -> web.Response:
+    """POST: updates, at least once, in any order."""
+    gateway = request.app[GATEWAY]
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return _answer(gateway, "too_large", 413)
+    secrets = [secret.get_secret_value() for secret in gateway.settings.app_secrets]
+    if not signed(body, request.headers.get("X-Hub-Signature-256", ""), secrets):
+        return _answer(gateway, "unsigned", 401)
+    facts = _facts(gateway, body)
+    if facts is None:
+        return _answer(gateway, "too_many", 413)
+    try:
+        recordings = await gateway.log.record(facts, patience=PATIENCE)
+    except (NotTaken, InDoubt, *DATABASE_GONE):
+        return _answer(gateway, "not_taken", 503)
+    for fact, recording in zip(facts, recordings, strict=True):
+        news = "appended" if isinstance(recording, Appended) else "duplicate"
+        gateway.metrics.items.labels(fact.event.TOPIC, news).inc()
+    return _answer(gateway, "stored", 200)
+
+
+def _facts(gateway: Gateway, body: bytes) -> list[Fact] | None:
+    """All facts of a callback; None when it holds more updates than WhatsApp ever batches."""
+    found = inbound.updates(body, ids=gateway.log.ids, openers=gateway.openers, recorded_at=gateway.clock())
+    updates = list(islice(found, MAX_UPDATES + 1))
+    return None if len(updates) > MAX_UPDATES else list(chain.from_iterable(updates))
+
+
+def signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
+    """Whether any secret signed exactly these bytes; every secret is tried, in constant time."""
+    found = False
+    for secret in secrets:
+        expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        found |= _same(signature, expected)
+    return found
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+
+
+_SAID: Final = {
+    200: ("stored", None),
+    401: ("X-Hub-Signature-256 is missing or was made with another app secret", None),
+    413: ("at most 4 MB and 1,000 updates in one POST", None),
+    503: ("not stored; come again", 2),
+}
+
+
+def _answer(gateway: Gateway, result: str, status: int) -> web.Response:
+    gateway.metrics.webhooks.labels(result).inc()
+    said, retry_after = _SAID[status]
+    if status == 200:  # noqa: PLR2004 - HTTP
+        return web.Response(text=said)
+    get_logger().warning("callback not stored", result=result, status=status)
+    return errors.in_dialect("/webhooks", status, said, retry_after=retry_after)

@@ -1,0 +1,79 @@
+"""When each line was last heard of, and last sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.events import (
+    AccountNoticeReceived,
+    CallReceived,
+    ConsentChanged,
+    MessageReceived,
+    Recorded,
+    SendDispatched,
+    StatusReceived,
+)
+from projections.rows import LARGEST, Connection, Row, Table
+from projections.sql import load
+
+WEBHOOK = (MessageReceived, StatusReceived, CallReceived, ConsentChanged, AccountNoticeReceived)
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow(Row):
+    """One line; times are the gateway's."""
+
+    line: str
+    last_webhook_at: datetime | None = field(default=None, metadata=LARGEST)
+    last_send_at: datetime | None = field(default=None, metadata=LARGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What the log knows of a line."""
+
+    last_webhook_at: datetime | None = None
+    last_send_at: datetime | None = None
+    unknown: int = 0
+    """Sends that may or may not have reached WhatsApp."""
+
+
+class Lines:
+    """The table `lines_v1`, read as `lines`."""
+
+    name = "lines_v1"
+
+    def __init__(self, schema: str) -> None:
+        """`schema`: the log's."""
+        self._sql: Mapping[str, str] = load("projections", "lines.sql", schema)
+        self._table = Table(LineRow, self._sql, "line")
+
+    @staticmethod
+    def ddl(schema: str) -> str:
+        """Statements that make the table and its view where they are missing."""
+        return load("projections", "lines.sql", schema)["ddl"]
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        """Move the times forward."""
+        await self._table.absorb(db, _rows(page))
+
+    async def read(self, db: Connection) -> dict[str, LineState]:
+        """Every line that the log has seen."""
+        rows = await db.fetch(self._sql["read"])
+        return {
+            row["line"]: LineState(row["last_webhook_at"], row["last_send_at"], row["unknown"])
+            for row in rows
+        }
+
+
+def _rows(page: Iterable[Recorded]) -> Iterator[LineRow]:
+    for item in page:
+        event = item.event
+        if event.line is None:
+            continue
+        if isinstance(event, WEBHOOK):
+            yield LineRow(event.line, last_webhook_at=event.timestamp)
+        elif isinstance(event, SendDispatched):
+            yield LineRow(event.line, last_send_at=event.timestamp)
