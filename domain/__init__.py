@@ -1,1 +1,1 @@
-"""Pure: events, identity rules, window, policy, status lattice, wire to events. No I/O, no clock, no asyncio."""
+"""Pure: events, identity rules, window, policy, status lattice, wire to facts. No I/O, no clock."""

@@ -1,7 +1,7 @@
 """What rides in `biz_opaque_callback_data` of every send: whose send a status is about, and when it left.
 
-`ll1.<send_id>.<attempt>.<dispatched_at>`, well under WhatsApp's 512 characters. The caller's own value stays in
-the event.
+`ll1.<send_id>.<attempt>.<dispatched_at>`, well under WhatsApp's 512 characters. The caller's own value stays
+in the event.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from gateway.gateway import GATEWAY, Gateway
 from gateway.store.postgres import DATABASE_GONE
 
 MAX_LAG: Final = 10_000
-"""Events a projection may be behind before the gateway asks for no more traffic. Sends stay exact at any lag."""
+"""Events a projection may be behind before the gateway asks for no more traffic; sends stay exact anyhow."""
 
 
 async def live(_: web.Request) -> web.Response:

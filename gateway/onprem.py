@@ -1,4 +1,4 @@
-"""The on-premises face: what a client of the sunset `/v1` API still sends, served by the Cloud API upstream."""
+"""The on-premises face: what a client of the sunset `/v1` API still sends, for the Cloud API to serve."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ SendDispatched, and never again when its outcome is unknown.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,10 +149,9 @@ async def _window(one: _Send) -> Read:
 
 
 async def _refuse(one: _Send, decision: policy.Refused, as_of: int) -> Answer:
-    try:
+    # Recorded or not, nothing was posted: the answer is the same.
+    with contextlib.suppress(InDoubt):
         await one.gateway.log.record([_decided(one, SendRefused, decision, as_of)], patience=PATIENCE)
-    except InDoubt:
-        pass  # recorded or not, nothing was posted: the answer is the same
     return Refused(one.send_id, decision)
 
 
@@ -164,7 +164,7 @@ async def _forward(one: _Send, decision: policy.Allowed, as_of: int) -> Answer:
         one.gateway.keep(_not_attempted(one, doubt))
         return Busy()
     if not isinstance(dispatch, Appended):
-        raise AssertionError("a send_id drawn a moment ago was dispatched before")
+        raise AssertionError("a send_id drawn a moment ago was dispatched before")  # noqa: TRY004 - a mistake of ours
     # From here on the send goes its way, whether its caller stays or not.
     return await asyncio.shield(one.gateway.keep(_post(one)))
 

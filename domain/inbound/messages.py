@@ -1,4 +1,4 @@
-"""Messages: live ones, and the copies that echoes, history and standby bring (webhooks reference, section 3)."""
+"""Messages: live ones, and copies by echo, history and standby (webhooks reference, section 3)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from projections.counts import GROUPS
 
 
 async def counts(request: web.Request) -> web.Response:
-    """GET /api/reports/counts?from=&to=&line=&group_by=: `from` and exclusive `to` are days of the account's zone.
+    """GET /api/reports/counts?from=&to=&line=&group_by=: by days of the account's zone, `to` exclusive.
 
     Without them: the current month. `group_by` is repeatable, or has commas; default day.
     """

@@ -1,8 +1,8 @@
 """Three kinds of secret: the master key wraps, the pepper makes keyed ids, subject keys seal.
 
-A sealed field is base64 of: version (1 byte), subject (16), nonce (12), AES-256-GCM ciphertext. Its associated
-data is log id, stream, topic, key and subject, so that no sealed field can be moved to another event. The
-stream's version and the position are given later and can't be bound.
+A sealed field is base64 of: version (1 byte), subject (16), nonce (12), AES-256-GCM ciphertext. Its
+associated data is log id, stream, topic, key and subject, so that no sealed field can be moved to another
+event. The stream's version and the position are given later and can't be bound.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _copied(site: Path, programs: Path) -> Path:
 
 async def run(user: User, words: Sequence[Path | str], *, keeps: Sequence[int] = ()) -> str:
     """Run a program as this user to its end; what it printed. `keeps`: descriptors that it inherits."""
-    process = subprocess.Popen(  # noqa: ASYNC220 - uvloop's subprocesses know no users; the wait is in a thread
+    process = subprocess.Popen(  # noqa: ASYNC220, S603 - uvloop's know no users; our own words
         [str(word) for word in words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
