@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,6 +14,9 @@ from gateway.store.postgres import DATABASE_GONE
 
 MAX_LAG: Final = 10_000
 """Events a projection may be behind before the gateway asks for no more traffic; sends stay exact anyhow."""
+
+PATIENCE: Final = 5.0
+"""Seconds until a database that says nothing counts as gone."""
 
 
 async def live(_: web.Request) -> web.Response:
@@ -28,7 +32,8 @@ async def ready(request: web.Request) -> web.Response:
 
 async def _state(gateway: Gateway) -> dict[str, Any]:
     try:
-        standings = await gateway.runner.lag()
+        async with asyncio.timeout(PATIENCE):
+            standings = await gateway.runner.lag()
     except DATABASE_GONE as error:
         return {"ready": False, "database": type(error).__name__, "projections": {}}
     projections = {

@@ -134,15 +134,16 @@ async def _decided_and_done(one: _Send) -> Answer:
 async def _window(one: _Send) -> Read:
     """The window as it is at this moment, however far its projection lags."""
     gateway, asked = one.gateway, one.asked
-    conversation = (
-        gateway.log.group(one.line, asked.group_id)
-        if asked.group_id
-        else await gateway.log.conversation(one.line, asked.contact)
-    )
-    if conversation is None:
-        return NEVER_SEEN
-    async with gateway.pool.acquire() as db:
-        seen = await gateway.windows.read(db, conversation.streams, decode)
+    async with asyncio.timeout(PATIENCE):
+        conversation = (
+            gateway.log.group(one.line, asked.group_id)
+            if asked.group_id
+            else await gateway.log.conversation(one.line, asked.contact)
+        )
+        if conversation is None:
+            return NEVER_SEEN
+        async with gateway.pool.acquire() as db:
+            seen = await gateway.windows.read(db, conversation.streams, decode)
     if disputed_by(seen.window) is not None:
         gateway.metrics.disputed.inc()
     return seen

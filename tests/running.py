@@ -156,6 +156,6 @@ async def running(start: Start) -> AsyncIterator[Running]:
 async def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
     """Wait for what becomes true."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):
+        while not (value := await condition()):  # noqa: ASYNC110 - any condition, over HTTP as well
             await asyncio.sleep(0.02)
         return value
