@@ -31,7 +31,10 @@ async def messages(request: web.Request) -> web.Response:
         case outbound.Read(body=body):
             return _read(await gateway.upstream.read(path, body))
         case outbound.SendRequest() as asked:
-            return render(await send.send(gateway, asked, line=line, caller=caller, path=path))
+            reference = request.headers.get("Idempotency-Key")
+            return render(
+                await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
+            )
 
 
 async def not_passed(request: web.Request) -> web.Response:

@@ -48,7 +48,10 @@ async def messages(request: web.Request) -> web.Response:
             return _error(400, code, details)
         case outbound.SendRequest() as asked:
             path = f"{GRAPH_VERSION}/{line}/messages"
-            return render(await send.send(gateway, asked, line=line, caller=caller, path=path))
+            reference = request.headers.get("Idempotency-Key")
+            return render(
+                await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
+            )
 
 
 async def not_served(request: web.Request) -> web.Response:

@@ -70,6 +70,8 @@ class Directory:
         self._owners: dict[UUID, UUID] = {}
         self._keys: dict[tuple[UUID, int], SubjectKey] = {}
         self._streams: set[UUID] = set()
+        self._told: dict[UUID, UUID] = {}
+        """Owners by key of facts that wait for them: their aliases alone might name somebody else by now."""
 
     async def resolve(self, facts: Sequence[Fact]) -> Resolved:
         """Find or make whose the facts are; what is known already costs no round trip."""
@@ -78,6 +80,8 @@ class Directory:
             places = [duplicates.get(fact.key) or self._cached(fact) for fact in facts]
             found = [place for place in places if place is not None]
             if len(found) == len(places) and self._epoch is not None:
+                for fact in facts:
+                    self._told.pop(fact.key, None)
                 return Resolved(self._epoch, found)
             missing = [fact for fact, place in zip(facts, places, strict=True) if place is None]
             duplicates |= await self._duplicates(missing)
@@ -90,8 +94,11 @@ class Directory:
                     await self._learn(news)
 
     def _cached(self, fact: Fact) -> Place | None:
-        owners = {self._owners.get(alias) for alias in self._subjects.aliases(fact)}
-        if len(owners) != 1 or (owner := owners.pop()) is None:
+        owner = self._told.get(fact.key)
+        if owner is None:
+            owners = {self._owners.get(alias) for alias in self._subjects.aliases(fact)}
+            owner = owners.pop() if len(owners) == 1 else None
+        if owner is None:
             return None
         key = self._keys.get((owner, month_of(fact.recorded_at)))
         stream = self._subjects.stream(fact, owner)
@@ -107,18 +114,17 @@ class Directory:
     async def _learn(self, facts: Sequence[Fact]) -> None:
         async with self._pool.acquire() as db, db.transaction():
             lesson = await self._learner.learn(db, facts)
-        if lesson.is_outdated or lesson.epoch != self._epoch or self._is_full:
+        if lesson.epoch != self._epoch or self._is_full:
             self.forget()
-        if lesson.is_outdated:
-            return
         self._epoch = lesson.epoch
-        self._owners |= lesson.owners
+        self._told |= lesson.owners
+        self._owners |= lesson.holders
         self._keys |= lesson.keys
         self._streams |= lesson.streams
 
     @property
     def _is_full(self) -> bool:
-        return len(self._owners) + len(self._keys) > CACHED
+        return len(self._owners) + len(self._keys) + len(self._told) > CACHED
 
     async def conversation(self, line: str, contact: str) -> Conversation | None:
         """The conversation of a line with `contact`: digits, `+digits`, user id, or the conversation's id.

@@ -7,7 +7,7 @@ person is made twice (domain/people.py has the rules).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import getrandbits
 from typing import Final
@@ -36,13 +36,13 @@ class Lesson:
     """What was learnt; nothing of it may be used before the transaction's commit."""
 
     epoch: int
-    """Of the log, when everything was read."""
-    is_outdated: bool = False
-    """People were linked, or an alias moved: what is cached anywhere is void, and the epoch has grown."""
-    owners: dict[UUID, UUID] = field(default_factory=dict)
-    """Root person by alias."""
-    keys: dict[tuple[UUID, int], SubjectKey] = field(default_factory=dict)
-    streams: set[UUID] = field(default_factory=set)
+    """Of the log. It grows when people are linked or an alias moves: what is cached anywhere is void then."""
+    owners: dict[UUID, UUID]
+    """Root person by the fact's key."""
+    holders: dict[UUID, UUID]
+    """Root person by alias; of facts that name one number with two user ids, the last one has it."""
+    keys: dict[tuple[UUID, int], SubjectKey]
+    streams: set[UUID]
 
 
 class Learner:
@@ -62,7 +62,7 @@ class Learner:
         state = await db.fetchrow(self._sql["state"])
         if state is None:
             raise LookupError("log_head is empty: the schema was not made by a migration")
-        lesson = Lesson(state["epoch"])
+        epoch: int = state["epoch"]
         holders = await self._holders(db, facts)
         meeting = _Meeting(self._subjects, holders, newest=state["newest"])
         for fact in facts:
@@ -71,14 +71,15 @@ class Learner:
         for fact, root, linked in meeting.links:
             await self._link(db, fact, root, linked)
         if meeting.links or meeting.moved:
-            await db.execute(load("gateway.store", "queries.sql", self._schema)["next epoch"])
-            lesson.is_outdated = True
-            return lesson
+            epoch = await db.fetchval(load("gateway.store", "queries.sql", self._schema)["next epoch"])
         owners = {fact.key: meeting.owner(fact) for fact in facts}
-        lesson.keys = await self._keys(db, facts, owners)
-        lesson.streams = await self._conversations(db, facts, owners)
-        lesson.owners = {alias: owners[fact.key] for fact in facts for alias in self._subjects.aliases(fact)}
-        return lesson
+        return Lesson(
+            epoch,
+            owners,
+            meeting.holders,
+            keys=await self._keys(db, facts, owners),
+            streams=await self._conversations(db, facts, owners),
+        )
 
     async def _holders(self, db: Connection, facts: Iterable[Fact]) -> dict[UUID, Holder]:
         aliases = {alias for fact in facts for alias in self._subjects.aliases(fact)}
@@ -158,6 +159,8 @@ class _Meeting:
         self._subjects = subjects
         self._holders = holders
         self._newest = newest
+        self._met: dict[UUID, UUID] = {}
+        self._linked_to: dict[UUID, UUID] = {}
         self.people: list[tuple[Holder, str]] = []
         """Made, with their kinds."""
         self.claims: dict[UUID, tuple[str, UUID]] = {}
@@ -167,8 +170,17 @@ class _Meeting:
         self.moved = False
         """An alias went from one person to another."""
 
+    @property
+    def holders(self) -> dict[UUID, UUID]:
+        """Root person by alias."""
+        return {alias: holder.person_id for alias, holder in self._holders.items()}
+
     def owner(self, fact: Fact) -> UUID:
-        return self._holders[self._subjects.aliases(fact)[0]].person_id
+        """The root of whom a fact met, whoever holds its aliases by now."""
+        person = self._met[fact.key]
+        while person in self._linked_to:
+            person = self._linked_to[person]
+        return person
 
     def meet(self, fact: Fact) -> None:
         subject = self._subjects.as_person(fact)
@@ -181,7 +193,9 @@ class _Meeting:
             self._claim(ids[alias], alias, root)
         for linked in found.linked:
             self.links.append((fact, root.person_id, linked.person_id))
+            self._linked_to[linked.person_id] = root.person_id
             self._replace(linked, root)
+        self._met[fact.key] = root.person_id
         if any(alias.kind is AliasKind.BSUID for alias in subject.aliases) or any(
             linked.has_bsuid for linked in found.linked
         ):
