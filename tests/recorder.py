@@ -15,7 +15,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from gateway.store.outcomes import Appended, Draft
-from gateway.store.postgres import append_together, connect_pool
+from gateway.store.postgres import Pool, append_together, connect_pool
 from projections.sql import load
 
 T = TypeVar("T")
@@ -54,9 +54,9 @@ class Recorder(PostgresApplicationRecorder):
         self._schema = schema
         self._notify = load("gateway.store", "queries.sql", schema)["notify"]
         self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever)
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._pool = self._wait(_entered(connect_pool(url, schema)))
+        self._pool = self._wait(_pool(url, schema))
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
         try:
@@ -94,5 +94,6 @@ class Recorder(PostgresApplicationRecorder):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-async def _entered(pool: asyncpg.Pool) -> asyncpg.Pool:
-    return await pool
+async def _pool(url: str, schema: str) -> Pool:
+    """Made in the loop that uses it: a pool keeps the loop it was made under."""
+    return await connect_pool(url, schema)
