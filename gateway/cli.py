@@ -83,9 +83,7 @@ async def _sandboxed(settings: Settings, port: int) -> None:
         gateway = create_app(settings, databases, clock=simulator.clock.now)
         controls.add_controls(gateway, simulator)
         async with _listening(gateway, LOOPBACK, port):
-            _say(
-                f"Ledgerline listens on http://{LOOPBACK}:{port}, and WhatsApp is simulated. Ctrl-C stops it.\n"
-            )
+            _say(f"Ledgerline listens on http://{LOOPBACK}:{port}; WhatsApp is simulated. Ctrl-C stops it.\n")
             welcome = (resources.files("gateway.sandbox") / "welcome.txt").read_text()
             _say(welcome.replace("localhost:8080", f"localhost:{port}"))
             await _until_stopped()
