@@ -283,8 +283,9 @@ class UnrecognisedReceived(Event):
 
 
 def make(
-    event: Callable[..., E],
+    cls: Callable[..., E],
     stream: UUID,
+    /,
     *,
     recorded_at: datetime,
     line: str | None,
@@ -293,7 +294,7 @@ def make(
     **public: Any,
 ) -> E:
     """An event before the store has numbered it."""
-    return event(
+    return cls(
         originator_id=stream,
         originator_version=0,
         timestamp=recorded_at,
