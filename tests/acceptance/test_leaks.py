@@ -1,0 +1,125 @@
+"""Nothing personal stands anywhere in the open: every table, every log line, every metric is searched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from running import ANN, LINE, Running
+
+from gateway import logs
+from gateway.store.postgres import Connection
+
+PAYLOADS = Path(__file__).parent.parent / "payloads"
+HEADERS = {"Idempotency-Key": "order-A-1042-Ann"}
+SECRETS = (
+    "447700900",
+    "15550109999",
+    "7700900123456789012",
+    "1112223334445556667",
+    "5550001112223334",
+    "Ann Example",
+    "Bob Example",
+    "where is my order",
+    "Where is my order",
+    "On its way",
+    "wamid.",
+    "wacid.",
+    "GRP_Y2FwaV9ncm91cDpleGFtcGxl",
+    "order-A-1042-Ann",
+    "crm:4711",
+    "ARAexampleClid123",
+    "sandbox-key",
+    "sandbox-app-secret",
+    "sandbox-access-token",
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+
+
+def found_in(text: str) -> set[str]:
+    """Which of the secrets a text holds, plain or in base64."""
+    texts = [text, *(_decoded(match) for match in _BASE64.findall(text))]
+    return {secret for secret in SECRETS for one in texts if secret in one}
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4)).decode("latin-1")
+    except binascii.Error:
+        return ""
+
+
+async def dumped(db: Connection) -> dict[str, str]:
+    """Every table of the database as text, bytes as they are."""
+    tables = await db.fetch(
+        "select schemaname, tablename from pg_tables"
+        " where schemaname not in ('pg_catalog', 'information_schema')"
+    )
+    texts = {}
+    for schema, table in tables:
+        rows = await db.fetch(f'select * from "{schema}"."{table}"')  # noqa: S608 - names out of the catalogue
+        texts[table] = "\n".join(_plain(value) for row in rows for value in row)
+    return texts
+
+
+def _plain(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+async def traffic(running: Running) -> None:
+    """All that the gateway is made for, and much that goes wrong."""
+    for path in sorted(PAYLOADS.glob("cloud_*.json")):
+        body = json.loads(path.read_text())
+        for one in body.get("posts", [body]) if isinstance(body, dict) else []:
+            if "entry" in one:
+                assert await running.callback(one) == 200
+    assert await running.callback(b'{"where is my order": 447700900123') == 200
+    await running.text()
+    await running.writes()
+    text = {"to": f"+{ANN}", "type": "text", "text": {"body": "On its way."}}
+    await running.send(text | {"biz_opaque_callback_data": "crm:4711"}, headers=HEADERS)
+    assert await running.callback(b"Where is my order?", secret="another") == 401
+    await running.send(
+        {"recipient": "GB.7700900123456789012", "type": "text", "text": {"body": "On its way."}}
+    )
+    await running.send({"to": "GB.7700900123456789012", "type": "text", "text": {"body": "On its way."}})
+    for fault in ({"kind": "error", "code": 131026}, {"kind": "drop_after_accept"}, {"kind": "sync_131047"}):
+        await running.post("/sandbox/faults", fault)
+        await running.text()
+    await running.get(f"/api/lines/{LINE}/conversations/{ANN}/window")
+    await running.get("/api/messages/wamid.HBgMNDQ3NzAwOTAwMTIzFQIAEhgU0000")
+    await running.get("/api/messages", reference="crm:4711")
+    await running.settled()
+
+
+async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
+    running: Running, database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(pretty=False)
+    await traffic(running)
+    async with running.http.get(f"{running.url}/metrics") as answer:
+        metrics = await answer.text()
+    db = await asyncpg.connect(database)
+    try:
+        tables = await dumped(db)
+    finally:
+        await db.close()
+    out, err = capfd.readouterr()
+
+    assert "ledgerline_webhook_items_total" in metrics
+    assert "callback not stored" in err
+    assert tables["stored_events"].count("MessageReceived") > 30
+    leaks = {name: found_in(text) for name, text in {**tables, "metrics": metrics, "log": out + err}.items()}
+    assert {name: leak for name, leak in leaks.items() if leak} == {}
+
+
+def test_the_search_finds_what_is_planted() -> None:
+    assert found_in("to 447700900123") == {"447700900"}
+    assert found_in(base64.b64encode(b"from Ann Example, hello").decode()) == {"Ann Example"}
+    assert found_in(f'{{"sealed":"{base64.b64encode(b"xx wamid.AAAA yy").decode()}"}}') == {"wamid."}
