@@ -156,6 +156,8 @@ async def in_dialect(request: web.Request, handler: Handler) -> web.StreamRespon
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
+    except errors.ProblemError as error:
+        return error.answer
     except web.HTTPException as error:
         return errors.in_dialect(request.path, error.status, error.text or error.reason)
     except NotTaken:

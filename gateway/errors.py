@@ -64,6 +64,14 @@ def problem(
     return answer
 
 
+class ProblemError(Exception):
+    """Ends a request of our own API with this answer."""
+
+    def __init__(self, answer: web.Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 def in_dialect(path: str, status: int, detail: str, *, retry_after: int | None = None) -> web.Response:
     """A fault that has nothing to do with the request's content, in the dialect of the path it came by."""
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else None

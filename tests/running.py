@@ -9,6 +9,7 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -41,7 +42,7 @@ class Running:
     async def post(self, path: str, body: Any, **more: Any) -> tuple[int, Any]:
         """Status and body of a POST; headers are in `self.headers` afterwards."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        async with self.http.post(self.url + path, data=data, **more) as answer:
+        async with self.http.post(self.url + path, data=BytesIO(data), **more) as answer:
             self.headers = answer.headers
             return answer.status, _body(await answer.read())
 

@@ -13,17 +13,15 @@ MAX_LIMIT: Final = 1_000
 MAX_POSITION: Final = 2**63 - 1
 
 
-def bad(name: str, value: str, right: str) -> web.HTTPBadRequest:
+def bad(name: str, value: str, right: str) -> errors.ProblemError:
     """A 400 that names the parameter and says what would be right."""
     detail = f"{name}={value[:64]!r} is not {right}."
-    answer = errors.problem(400, "bad-parameter", detail, parameter=name)
-    return web.HTTPBadRequest(body=answer.body, content_type="application/problem+json")
+    return errors.ProblemError(errors.problem(400, "bad-parameter", detail, parameter=name))
 
 
-def not_found(detail: str) -> web.HTTPNotFound:
+def not_found(detail: str) -> errors.ProblemError:
     """A 404 in our own dialect."""
-    answer = errors.problem(404, "not-found", detail)
-    return web.HTTPNotFound(body=answer.body, content_type="application/problem+json")
+    return errors.ProblemError(errors.problem(404, "not-found", detail))
 
 
 def integer(request: web.Request, name: str, default: int, low: int, high: int) -> int:
