@@ -27,6 +27,9 @@ LIVE_PAGE: Final = 500
 CATCH_UP_PAGE: Final = 2_000
 """Events a transaction folds when far behind; larger ones gain little and keep requests waiting."""
 
+REST: Final = 0.1
+"""Seconds that a projection lets events gather: nothing waits for it, since the policy reads past its lag."""
+
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries when the database is away."""
@@ -129,6 +132,7 @@ class Runner:
                 limit = CATCH_UP_PAGE if step is _Step.MOVED else LIVE_PAGE
                 if step is not _Step.MOVED:
                     await self._reader.wait()
+                    await asyncio.sleep(REST)
                 pause = FIRST_PAUSE
             except CheckpointBeyondHeadError:
                 raise
@@ -153,11 +157,12 @@ class Runner:
                 )
             return _Step.AT_HEAD
         async with self._pool.acquire() as db, db.transaction():
+            await db.execute(self._sql["relax"])
             if await db.fetchval(self._sql["own"], projection.name) != position:
                 return _Step.BUSY
             await self._fold(db, projection, page)
             await db.execute(self._sql["advance"], projection.name, page[-1].position)
-        return _Step.MOVED
+        return _Step.MOVED if len(page) == limit else _Step.AT_HEAD
 
     async def _fold(
         self, db: Connection, projection: Projection, page: Sequence[Recorded | Undecodable]

@@ -16,6 +16,10 @@ insert into {schema}.projection_checkpoints (name, position) values ($1, 0) on c
 -- position --
 select position from {schema}.projection_checkpoints where name = $1
 
+-- relax --
+-- Tables and checkpoint are lost together or not at all, and made again from the log: no need to wait for the disk.
+set local synchronous_commit = off
+
 -- own --
 select position from {schema}.projection_checkpoints where name = $1 for update skip locked
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,6 +19,8 @@ from gateway.store.postgres import DATABASE_GONE, Pool, Postgres, connect
 
 POLL: Final = 2.0
 """Seconds after which a follower looks without a hint."""
+RECENT: Final = 5_000
+"""Events kept in memory, decoded, so that several followers at the head read each of them once."""
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries to listen again."""
 
@@ -32,6 +36,8 @@ class Tail:
     def __init__(self, pool: Pool, schema: str, *, poll: float = POLL) -> None:
         """Reads over `pool` and listens to nobody; use `open` for a tail with hints."""
         self._log = Postgres(pool, schema)
+        self._recent: deque[Recorded | Undecodable] = deque(maxlen=RECENT)
+        self._reading = asyncio.Lock()
         self._poll = poll
         self._hints = 0
         self._hinted = asyncio.Event()
@@ -51,7 +57,23 @@ class Tail:
 
     async def after(self, position: int, limit: int) -> list[Recorded | Undecodable]:
         """At most `limit` events in order, from the first after `position`. A hole raises HoleError."""
-        return await self._log.after(position, limit)
+        async with self._reading:
+            known = self._known(position, limit)
+            if known is not None and len(known) < limit:
+                last = known[-1].position if known else position
+                news = await self._log.after(last, limit - len(known))
+                self._recent.extend(news)
+                known += news
+        return await self._log.after(position, limit) if known is None else known
+
+    def _known(self, position: int, limit: int) -> list[Recorded | Undecodable] | None:
+        """The events after a position that are in memory already; None when its successor was dropped."""
+        if not self._recent:
+            return []
+        start = position + 1 - self._recent[0].position
+        if start < 0 or start > len(self._recent):
+            return None
+        return list(islice(self._recent, start, start + limit))
 
     async def head(self) -> int:
         """The last position; 0 when the log is empty."""
@@ -82,6 +104,8 @@ class Tail:
                 pause = 0.1
             except (asyncpg.PostgresError, *DATABASE_GONE) as error:
                 _log.warning("no hints from the log: %s", type(error).__name__)
+                # A server that was failed over or restored may give positions again to other events.
+                self._recent.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
