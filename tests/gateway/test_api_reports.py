@@ -97,7 +97,7 @@ async def test_templates_are_as_callbacks_told(running: Running) -> None:
         template[name] for name in ("name", "language", "status", "status_at", "category", "quality")
     ] == [
         "winter_sale",
-        "en-US",
+        "en_US",
         "APPROVED",
         "2026-11-22T01:00:00Z",
         "MARKETING",
