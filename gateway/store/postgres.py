@@ -65,7 +65,13 @@ def connect_pool(url: str, schema: str, *, size: int = 10) -> Pool:
     async def init(connection: Connection) -> None:
         await take_role(connection, schema)
 
-    return asyncpg.create_pool(url, min_size=1, max_size=size, init=init, server_settings=_SETTINGS)
+    return asyncpg.create_pool(
+        url, min_size=1, max_size=size, init=init, reset=_as_it_is, server_settings=_SETTINGS
+    )
+
+
+async def _as_it_is(_: Connection) -> None:
+    """Nobody changes a pooled session, so its return costs no round trip; open transactions end anyhow."""
 
 
 async def take_role(connection: Connection, schema: str) -> None:

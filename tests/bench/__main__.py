@@ -30,7 +30,7 @@ from tests.bench.bare import SECRET
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 LINE = "106540352242922"
-CALLERS = 32
+CALLERS = int(os.environ.get("BENCH_CALLERS", "32"))
 
 
 def main() -> None:
@@ -40,6 +40,7 @@ def main() -> None:
 
 async def _main() -> None:
     with tempfile.TemporaryDirectory(prefix="ledgerline-bench-") as folder:
+        print(f"{'medians of ' + str(ROUNDS):44} {'gateway':>12} {'yardstick':>12}    ratio")
         server = await Embedded.start(Path(folder), say=lambda _: None)
         try:
             await appends.compare(server.url, rounds=ROUNDS, scale=SCALE, say=_row)
@@ -59,6 +60,7 @@ def _webhooks(environment: dict[str, str]) -> None:
     with _gateway(environment, _port()) as ours, _bare("webhook") as bare:
         for size, amount in ((1, 6_000), (20, 600)):
             make = _callbacks(size)
+            load.rate(ours, list(make(int(amount * SCALE))), CALLERS)  # every person is known from here on
             pairs = [
                 (
                     load.rate(ours, list(make(int(amount * SCALE))), CALLERS),
@@ -75,6 +77,7 @@ def _relay(environment: dict[str, str]) -> None:
     with _bare_upstream() as upstream:
         environment = environment | {"LEDGERLINE_UPSTREAM_URL": f"http://127.0.0.1:{upstream}"}
         with _gateway(environment, port) as ours, _bare("relay", upstream) as bare:
+            load.rate(ours, _sends(), CALLERS)
             pairs = [
                 (load.rate(ours, _sends(), CALLERS), load.rate(bare, _sends(), CALLERS))
                 for _ in range(ROUNDS)
@@ -168,7 +171,7 @@ def _bare_upstream() -> Iterator[int]:
 
 @contextlib.contextmanager
 def _process(command: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         _until_listening(port, process)
         yield

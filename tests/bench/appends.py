@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import statistics
 import threading
 import time
@@ -13,22 +14,29 @@ from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from tests.bench.log import open_log
 
 from domain.events import StatusReceived
 from domain.facts import Alias, AliasKind, Fact, Person
+from gateway.store.log import Log
+from gateway.store.migrate import migrate
+from gateway.store.postgres import connect_pool
 
 Row = Callable[[str, float, float, float], None]
 CALLERS = {1: 2_000, 16: 8_000, 256: 30_000}
 """Appends in a round of ours, by callers."""
 THEIRS = 1_500
 """Appends in a round of theirs: it makes the same rate at any number of callers."""
+SCHEMA = "bench_appends"
 STATE = b'{"sealed":"' + b"x" * 600 + b'"}'
 
 
 async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
     """Print a row for 1, 16 and 256 callers."""
-    async with open_log(url, "bench_appends") as log:
+    await migrate(url, SCHEMA)
+    async with (
+        connect_pool(url, SCHEMA) as pool,
+        Log.open(url, pool, SCHEMA, master_keys=[secrets.token_bytes(32)]) as log,
+    ):
         recorder = _stock(url)
         try:
             for callers, amount in CALLERS.items():
@@ -42,10 +50,10 @@ async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
             recorder.datastore.close()
 
 
-async def _ours(log: object, callers: int, amount: int) -> float:
+async def _ours(log: Log, callers: int, amount: int) -> float:
     async def caller(share: int) -> None:
         for n in range(share):
-            await log.record([_fact(n)], patience=60)  # type: ignore[attr-defined] # the gateway's own Log
+            await log.record([_fact(n)], patience=60)
 
     await asyncio.gather(*(caller(2) for _ in range(callers)))
     started = time.perf_counter()
@@ -82,7 +90,7 @@ def _stock(url: str) -> PostgresApplicationRecorder:
         password=parts.password or "",
         pool_size=16,
         max_overflow=0,
-        pool_timeout=600,
+        connect_timeout=600,
         max_waiting=1_000,
     )
     recorder = PostgresApplicationRecorder(datastore, events_table_name="stock_events")
