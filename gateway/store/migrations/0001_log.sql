@@ -55,7 +55,7 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise 'append_events needs read committed' using errcode = 'invalid_transaction_state';
   end if;
-  if cardinality(keys) <> all (array[
+  if cardinality(keys) <> any (array[
        cardinality(ids), cardinality(expected), cardinality(topics), cardinality(states), cardinality(tokens)])
      or cardinality(keys) <> (select count(distinct k) from unnest(keys) k) then
     raise 'one distinct key an item, and arrays of one length' using errcode = 'invalid_parameter_value';
@@ -130,7 +130,7 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise 'append_together needs read committed' using errcode = 'invalid_transaction_state';
   end if;
-  if cardinality(keys) <> all (array[
+  if cardinality(keys) <> any (array[
        cardinality(ids), cardinality(explicit), cardinality(topics), cardinality(states), cardinality(tokens)]) then
     raise 'arrays of one length' using errcode = 'invalid_parameter_value';
   end if;
