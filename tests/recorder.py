@@ -1,4 +1,4 @@
-"""The store as a recorder of the eventsourcing library: inserts are ours, everything else is the library's."""
+"""The store as a recorder of the eventsourcing library: inserts are ours, all else is the library's."""
 
 from __future__ import annotations
 
