@@ -14,6 +14,7 @@ LONGEST_CODE: Final = 3
 AREA_DIGITS: Final = 3
 SHARED: Final = frozenset({"1", "7"})
 """Calling codes of several markets."""
+_CODES: Final = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 
 
 def prefix_of_phone(digits: str) -> str | None:
@@ -23,7 +24,7 @@ def prefix_of_phone(digits: str) -> str | None:
     """
     for length in range(1, LONGEST_CODE + 1):
         code = digits[:length]
-        if len(code) == length and int(code) in COUNTRY_CODE_TO_REGION_CODE:
+        if code in _CODES:
             return digits[: length + AREA_DIGITS] if code in SHARED else code
     return None
 

@@ -126,6 +126,7 @@ OPEN = {
         "previous_category",
         "messaging_product",
         "recipient_type",
+        "disable_date",
     ),
 }
 """Names in a callback whose values may stand in the open."""
