@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from random import getrandbits
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 import asyncpg
 from eventsourcing.persistence import IntegrityError, StoredEvent
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresSubscription
 
 from gateway.store.outcomes import Appended, Draft
 from gateway.store.postgres import Pool, append_together, connect_pool
@@ -64,6 +64,21 @@ class Recorder(PostgresApplicationRecorder):
         except asyncpg.UniqueViolationError as error:
             raise IntegrityError(error) from error
         return [one.position for one in appended]
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> PostgresSubscription:
+        """Returns once it listens: the library pulls first, and would miss what is stored in between."""
+        subscription = PostgresSubscription(self, gt=gt, topics=topics)
+        woken, heard = subscription._has_been_notified, Event()
+        wake = woken.set
+
+        def hear() -> None:
+            heard.set()
+            wake()
+
+        woken.set = hear  # type: ignore[method-assign]
+        while not heard.wait(0.05):
+            self._wait(self._pool.execute(self._notify))
+        return subscription
 
     def close(self) -> None:
         self.datastore.close()
