@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from typing import Any, Final
 
 import orjson
@@ -14,10 +15,16 @@ META: Final = {"api_status": "stable", "version": VERSION}
 
 
 def json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer; `body` is anything orjson can write."""
-    return web.Response(
-        body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
-    )
+    """A JSON answer; `body` is anything orjson or the standard library can write."""
+    return web.Response(body=_written(body), status=status, content_type="application/json", headers=headers)
+
+
+def _written(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        # What people wrote may hold lone surrogates, integers over 64 bits, or be deep.
+        return dumps(body).encode()
 
 
 def graph(

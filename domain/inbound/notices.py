@@ -55,12 +55,7 @@ def notice(at: Context, item: Json, subject: Subject, *, group_id: str | None = 
     """A notice about whatever `subject` is."""
     words = (wire.word(item.get(name)) for name in ("event", "type", "action", "action_type", "decision"))
     event = next((word for word in words if word), None)
-    code = item.get("code")
-    public = {
-        "field": at.public_field,
-        "event": event,
-        "code": code if isinstance(code, int) and not isinstance(code, bool) else None,
-    }
+    public = {"field": at.public_field, "event": event, "code": wire.a_code(item.get("code"))}
     return _fact(at, AccountNoticeReceived, item, public, subject, group_id=group_id)
 
 

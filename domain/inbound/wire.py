@@ -19,6 +19,12 @@ EARLIEST: Final = 1_230_768_000
 MILLISECONDS: Final = 100_000_000_000
 """A time from here on is in milliseconds."""
 
+DEEPEST: Final = 500
+"""Levels of an item. The standard library's writer counts them and its callers against one limit (1,000), so
+what it could just write here could not be sealed, or answered, from deeper in the stack."""
+_LARGEST_CODE: Final = 2**63 - 1
+"""Codes are bigint in the tables."""
+
 _LONG_INTEGER: Final = re.compile(rb"[:\[,\s-]\d{19}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 _LONG_DIGITS: Final = re.compile(r"\d{6}")
@@ -28,7 +34,7 @@ _ID: Final = re.compile(r"[0-9]{1,32}")
 
 
 class TooDeepError(ValueError):
-    """Nested deeper than any writer of JSON can write."""
+    """Nested deeper than any writer of JSON can surely write."""
 
 
 def load(body: bytes) -> Any:
@@ -59,10 +65,23 @@ def canonical(item: Any) -> bytes:
         return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
     except (TypeError, orjson.JSONEncodeError):
         pass
-    try:
-        return json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
-    except RecursionError:
-        raise TooDeepError from None
+    if _is_too_deep(item):
+        raise TooDeepError
+    return json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _is_too_deep(item: Any) -> bool:
+    level = [item]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def text(value: object) -> str | None:
@@ -101,8 +120,14 @@ def code(errors: object) -> int | None:
 
 def codes(errors: object) -> list[int]:
     """The codes of a list of errors."""
-    found = [one.get("code") for one in objects(errors)]
-    return [one for one in found if isinstance(one, int) and not isinstance(one, bool)]
+    return [found for one in objects(errors) if (found := a_code(one.get("code"))) is not None]
+
+
+def a_code(value: object) -> int | None:
+    """An error's code; None for what is none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= _LARGEST_CODE else None
 
 
 def objects(value: object) -> list[Json]:

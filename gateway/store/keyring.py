@@ -21,6 +21,8 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from domain.inbound import wire
+
 KEY_BYTES: Final = 32
 _NONCE: Final = 12
 _VERSION: Final = b"\x01"
@@ -125,8 +127,6 @@ def _dumps(content: dict[str, Any]) -> bytes:
 
 
 def _loads(data: bytes) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        content = json.loads(data)
+    """As a callback is read: orjson alone would make long integers inexact."""
+    content: dict[str, Any] = wire.load(data)
     return content
