@@ -63,7 +63,7 @@ def parse_key(text: str) -> ApiKey:
     """
     name, _, rest = text.partition(":")
     secret, _, rights = rest.rpartition(":")
-    scope_text, _, line_text = rights.partition("@")
+    scope_text, at, line_text = rights.partition("@")
     if not _NAME.fullmatch(name) or not secret:
         raise ValueError(_FORM)
     try:
@@ -71,12 +71,15 @@ def parse_key(text: str) -> ApiKey:
     except ValueError:
         known = ", ".join(Scope)
         raise ValueError(f"key {name!r} has an unknown scope; the scopes are {known}") from None
-    return ApiKey(name, _digest(name, secret), scopes, frozenset(filter(None, line_text.split("+"))))
+    lines = frozenset(line_text.split("+")) if at else frozenset()
+    if not all(line.isdecimal() for line in lines):
+        raise ValueError(f"key {name!r}: @ is followed by phone_number_ids, with + between them")
+    return ApiKey(name, _digest(name, secret), scopes, lines)
 
 
 def _digest(name: str, secret: str) -> bytes:
     kind, _, value = secret.partition(":")
-    if kind != "sha256" or not value:
+    if kind != "sha256":
         return hashlib.sha256(secret.encode()).digest()
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise ValueError(f"key {name!r}: sha256: is followed by 64 hexadecimal digits")

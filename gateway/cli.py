@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
 import cyclopts
 import uvloop
 from aiohttp import web
@@ -24,7 +26,9 @@ from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.simulator import create_simulator
 from gateway.settings import Settings, SettingsError, master_key_bytes
-from gateway.store.embedded import Embedded, master_key
+from gateway.store.embedded import Embedded, EmbeddedError, master_key
+from gateway.store.keyring import WrongMasterKeyError
+from gateway.store.postgres import DATABASE_GONE
 
 LOOPBACK = "127.0.0.1"
 FINISH = 45.0
@@ -34,24 +38,31 @@ app = cyclopts.App(
     name="ledgerline", help="A messaging gateway in front of WhatsApp that remembers everything."
 )
 
+Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
 DataDir = Annotated[Path | None, cyclopts.Parameter(help="Embedded database, master key and sandbox clock.")]
 
 
+class CannotStartError(Exception):
+    """What stands in the way of a start, beside the settings."""
+
+
 @app.command
-def serve(*, sandbox: bool = False, host: str = LOOPBACK, port: int = 8080, data_dir: DataDir = None) -> None:
+def serve(
+    *, sandbox: bool = False, host: str = LOOPBACK, port: Port = 8080, data_dir: DataDir = None
+) -> None:
     """Run the gateway until Ctrl-C; with --sandbox against the built-in simulator, without an account."""
     given = _given(data_dir) | (dict(sandboxed.SETTINGS) if sandbox else {})
     settings = configuration.load(**given)
-    if lacking := configuration.missing(settings):
-        raise SettingsError(lacking)
     for warning in configuration.warnings(settings):
         _say(f"warning: {warning}")
+    if lacking := configuration.missing(settings):
+        raise SettingsError(lacking)
     configure(pretty=sys.stderr.isatty())
     _run(_sandboxed(settings, port) if sandbox else _serve(settings, host, port))
 
 
 @app.command
-def simulate(*, port: int = 8081, callback_url: str = "http://127.0.0.1:8080/webhooks/whatsapp") -> None:
+def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/webhooks/whatsapp") -> None:
     """Run the simulator on its own: WhatsApp's Graph API and the sandbox controls on one port."""
     _run(_simulate(port, callback_url))
 
@@ -93,7 +104,11 @@ async def _simulate(port: int, callback_url: str) -> None:
     simulator = create_simulator(callback_url=callback_url, clock=SandboxClock())
     application = graph.graph_app(simulator)
     controls.add_controls(application, simulator)
-    async with graph.serving(application, simulator, host=LOOPBACK, port=port) as url:
+    async with contextlib.AsyncExitStack() as stack:
+        with _binding(LOOPBACK, port):
+            url = await stack.enter_async_context(
+                graph.serving(application, simulator, host=LOOPBACK, port=port)
+            )
         _say(f"WhatsApp is simulated on {url}; it calls back to {callback_url}. Ctrl-C stops it.")
         await _until_stopped()
 
@@ -104,7 +119,10 @@ async def _databases(settings: Settings) -> AsyncIterator[Databases]:
     if settings.database_url is not None:
         yield databases_of(settings)
         return
-    server = await Embedded.start(settings.data_dir, say=_say)
+    try:
+        server = await Embedded.start(settings.data_dir, say=_say)
+    except OSError as error:
+        raise CannotStartError(f"{error.filename or settings.data_dir}: {error.strerror}") from None
     try:
         given = [key.get_secret_value() for key in settings.master_key]
         keys = given or [master_key(settings.data_dir)]
@@ -116,12 +134,32 @@ async def _databases(settings: Settings) -> AsyncIterator[Databases]:
 @contextlib.asynccontextmanager
 async def _listening(application: web.Application, host: str, port: int) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await _opened(runner)
+        with _binding(host, port):
+            await web.TCPSite(runner, host, port).start()
         yield
     finally:
         await runner.cleanup()
+
+
+async def _opened(runner: web.AppRunner) -> None:
+    try:
+        await runner.setup()
+    except (*DATABASE_GONE, asyncpg.PostgresError) as error:
+        # PostgreSQL's own words quote no secret; the driver's may quote the URL.
+        why = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
+        raise CannotStartError(f"the database can't be used ({why}); ledgerline doctor says more") from None
+
+
+@contextlib.contextmanager
+def _binding(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken by another process" if taken else f"can't be listened on ({error.strerror})"
+        raise CannotStartError(f"port {port} on {host} {why}: choose another with --port") from None
 
 
 async def _until_stopped() -> None:
@@ -153,3 +191,6 @@ def main() -> None:
         for problem in error.problems:
             print(f"ledgerline: {problem}", file=sys.stderr)  # noqa: T201 - the command's own voice
         sys.exit(2)
+    except (CannotStartError, EmbeddedError, WrongMasterKeyError) as error:
+        print(f"ledgerline: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.exit(1)

@@ -43,7 +43,9 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding, None]:
     if settings.database_url is None:
         yield True, "database: embedded, started with the gateway"
     else:
-        yield await _database(settings.database_url.get_secret_value())
+        yield await _database("DATABASE_URL", settings.database_url.get_secret_value())
+        if settings.admin_database_url is not None:
+            yield await _database("ADMIN_DATABASE_URL", settings.admin_database_url.get_secret_value())
     token = settings.access_token.get_secret_value() if settings.access_token else ""
     upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
     try:
@@ -58,11 +60,11 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding, None]:
         await upstream.close()
 
 
-async def _database(url: str) -> Finding:
+async def _database(name: str, url: str) -> Finding:
     try:
         connection = await asyncpg.connect(url, timeout=10)
-    except (*DATABASE_GONE, TimeoutError, ValueError) as error:
-        return False, f"database: no connection ({type(error).__name__}); check LEDGERLINE_DATABASE_URL"
+    except (*DATABASE_GONE, asyncpg.PostgresError, ValueError) as error:
+        return False, f"database: no connection ({type(error).__name__}); check LEDGERLINE_{name}"
     try:
         version = await connection.fetchval("show server_version")
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -90,7 +92,10 @@ def _subscription(outcome: Outcome) -> Finding:
     well, text = _answer("webhook: subscription", outcome)
     if not well or not isinstance(outcome, Answered):
         return well, text
-    subscribed = orjson.loads(outcome.body).get("data")
+    try:
+        subscribed = orjson.loads(outcome.body)["data"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False, f"{text}, but not as WhatsApp does; check LEDGERLINE_UPSTREAM_URL"
     if not subscribed:
         return False, "webhook: no app is subscribed to the account; POST /{WABA}/subscribed_apps"
     return True, f"webhook: {len(subscribed)} app(s) subscribed to the account"

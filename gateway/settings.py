@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,7 +33,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableError
 
+from domain.openers import DEFAULT
 from gateway.auth import ApiKey, parse_key
 
 PREFIX = "LEDGERLINE_"
@@ -74,6 +88,15 @@ class Settings(BaseSettings):
     openers: dict[str, bool] = {}
     line: dict[str, LineSettings] = {}
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _whole(cls, values: Any, handler: ModelWrapValidatorHandler[Settings]) -> Settings:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            wrong = [_problem(dict(item)) for item in error.errors(include_input=False)]
+            raise SettingsError(wrong + _missing(values)) from None
+
     @field_validator("master_key", "lines", "app_secrets", mode="before")
     @classmethod
     def _commas(cls, value: object) -> object:
@@ -83,6 +106,19 @@ class Settings(BaseSettings):
     @classmethod
     def _keys(cls, value: object) -> object:
         return tuple(parse_key(part) if isinstance(part, str) else part for part in _split(value))
+
+    @field_validator("api_keys")
+    @classmethod
+    def _different(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        if len({key.digest for key in value}) < len(value):
+            raise ValueError("two callers have the same key: each needs its own")
+        return value
+
+    @field_validator("openers")
+    @classmethod
+    def _switches(cls, value: dict[str, bool]) -> dict[str, bool]:
+        DEFAULT.with_overrides(value)
+        return value
 
     @field_validator("lines")
     @classmethod
@@ -113,6 +149,10 @@ class Settings(BaseSettings):
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://")
+        try:
+            _ = value and urlsplit(value.get_secret_value()).port
+        except ValueError:
+            raise ValueError("is no URL; in a password / @ : # are written %2F %40 %3A %23") from None
         return value
 
     @field_validator("upstream_url")
@@ -157,7 +197,7 @@ class _FileVariables(PydanticBaseSettingsSource):
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         name = field.alias or f"{PREFIX}{field_name.upper()}"
         path = os.environ.get(f"{name}_FILE")
-        return (Path(path).read_text().strip() if path else None), name, False
+        return (_text(path) if path else None), name, False
 
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -181,25 +221,42 @@ def master_key_bytes(text: str) -> bytes:
 
 def load(**given: object) -> Settings:
     """Read all settings; SettingsError names every one that is wrong."""
+    problems = [f"{name}: {path} can't be read" for name, path in _files() if _text(path) is None]
     try:
-        return Settings(**given)  # type: ignore[arg-type] # pydantic checks what comes from the command line
-    except ValidationError as error:
-        raise SettingsError([_problem(dict(item)) for item in error.errors()]) from None
-    except OSError as error:
-        raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+        settings = Settings(**given)  # type: ignore[arg-type] # pydantic checks what the command line gives
+    except SettingsError as error:
+        problems += error.problems
+    except UnreadableError as error:
+        problems.append(f"{PREFIX}*: {error}")  # names the field, not its value
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"ledgerline.toml: {error}")
+    except (OSError, UnicodeDecodeError):
+        problems.append("ledgerline.toml: can't be read")
+    else:
+        if not problems:
+            return settings
+    raise SettingsError(problems + _unknown())
+
+
+_NEEDED: Final[Mapping[str, str]] = {
+    "app_secrets": "the app's secret signs every webhook (App dashboard, Basic)",
+    "verify_token": "any text; the same goes into the webhook configuration",
+    "access_token": "a system user's token with whatsapp_business_messaging",
+    "lines": "the phone_number_ids this gateway sends for, with commas between them",
+    "api_keys": "name:key:scope+scope for each system that may call",
+}
 
 
 def missing(settings: Settings) -> list[str]:
     """What a start needs and has not; empty when `serve` may begin."""
-    needed: Mapping[str, tuple[object, str]] = {
-        "APP_SECRETS": (settings.app_secrets, "the app's secret signs every webhook (App dashboard, Basic)"),
-        "VERIFY_TOKEN": (settings.verify_token, "any text; the same goes into the webhook configuration"),
-        "ACCESS_TOKEN": (settings.access_token, "a system user's token with whatsapp_business_messaging"),
-        "LINES": (settings.lines, "the phone_number_ids this gateway sends for, with commas between them"),
-        "API_KEYS": (settings.api_keys, "name:key:scope+scope for each system that may call"),
-    }
-    found = [f"{PREFIX}{name} is missing: {why}" for name, (value, why) in needed.items() if not value]
-    if settings.database_url and not settings.master_key:
+    return _missing(dict(settings))
+
+
+def _missing(values: Mapping[str, Any]) -> list[str]:
+    found = [
+        f"{PREFIX}{name.upper()} is missing: {why}" for name, why in _NEEDED.items() if not values.get(name)
+    ]
+    if values.get("database_url") and not values.get("master_key"):
         found.append(f"{PREFIX}MASTER_KEY is missing: 32 random bytes in base64")
     return found
 
@@ -207,9 +264,36 @@ def missing(settings: Settings) -> list[str]:
 def warnings(settings: Settings) -> list[str]:
     """What works but is probably not meant."""
     found = []
-    if settings.time_zone == "UTC" and "LEDGERLINE_TIME_ZONE" not in os.environ:
+    if settings.time_zone == "UTC" and "time_zone" not in settings.model_fields_set:
         found.append(f"{PREFIX}TIME_ZONE is not set: days of reports are UTC days, not the account's")
+    return found + _unknown()
+
+
+def _unknown() -> list[str]:
+    found = []
+    known = [name.removeprefix(PREFIX) for name in _variables()]
+    for name in sorted(os.environ):
+        word = name.upper().removeprefix(PREFIX).removesuffix("_FILE")
+        if name.upper().startswith(PREFIX) and word not in known:
+            close = difflib.get_close_matches(word, known, 1)
+            found.append(f"{name} is no setting" + (f"; is {PREFIX}{close[0]} meant?" if close else ""))
     return found
+
+
+def _variables() -> list[str]:
+    return [field.alias or f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items()]
+
+
+def _files() -> list[tuple[str, str]]:
+    names = [f"{name}_FILE" for name in _variables()]
+    return [(name, os.environ[name]) for name in names if os.environ.get(name)]
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None  # `load` names it
 
 
 def _split(value: object) -> tuple[Any, ...]:
