@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from running import ANN, LINE, Running
 
 from gateway import logs
@@ -98,10 +101,18 @@ async def traffic(running: Running) -> None:
     await running.settled()
 
 
-async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
-    running: Running, database: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def logging_as_served(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What `serve` would log, into the captured standard error; afterwards nobody writes there any more."""
     logs.configure(pretty=False)
+    yield capfd
+    structlog.reset_defaults()
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
+async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
+    running: Running, database: str, logging_as_served: pytest.CaptureFixture[str]
+) -> None:
     await traffic(running)
     async with running.http.get(f"{running.url}/metrics") as answer:
         metrics = await answer.text()
@@ -110,7 +121,7 @@ async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
         tables = await dumped(db)
     finally:
         await db.close()
-    out, err = capfd.readouterr()
+    out, err = logging_as_served.readouterr()
 
     assert "ledgerline_webhook_items_total" in metrics
     assert "callback not stored" in err
