@@ -102,17 +102,18 @@ async def traffic(running: Running) -> None:
 
 
 @pytest.fixture
-def logging_as_served(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """What `serve` would log, into the captured standard error; afterwards nobody writes there any more."""
-    logs.configure(pretty=False)
-    yield capfd
+def logs_end() -> Iterator[None]:
+    """After the test nobody writes to the stream that it captured."""
+    yield
     structlog.reset_defaults()
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
+@pytest.mark.usefixtures("logs_end")
 async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
-    running: Running, database: str, logging_as_served: pytest.CaptureFixture[str]
+    running: Running, database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    logs.configure(pretty=False)
     await traffic(running)
     async with running.http.get(f"{running.url}/metrics") as answer:
         metrics = await answer.text()
@@ -121,7 +122,7 @@ async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
         tables = await dumped(db)
     finally:
         await db.close()
-    out, err = logging_as_served.readouterr()
+    out, err = capfd.readouterr()
 
     assert "ledgerline_webhook_items_total" in metrics
     assert "callback not stored" in err
