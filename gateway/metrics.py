@@ -24,7 +24,7 @@ class Metrics:
         )
         self.sends = Counter(
             "ledgerline_sends",
-            "Sends by face, kind and outcome: accepted, refused, failed, unknown, busy (not taken), malformed",
+            "Sends by face, kind and outcome: accepted, refused, failed, unknown, busy, malformed",
             ["face", "kind", "outcome"],
             registry=self.registry,
         )
