@@ -27,6 +27,8 @@ DATABASE_GONE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # "is not currently accepting connections"
+    asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 """What a lost, restarting or overloaded database looks like; anything else is a mistake of ours."""
