@@ -53,13 +53,8 @@ async def test_counts_are_grouped_by_what_is_asked(running: Running) -> None:
     by_type = {row["type"]: row["accrued"] for row in await counts(running, group_by="type")}
     assert by_type == {"text": 2, "template": 1}
     commas = await counts(running, group_by="line,template")
-    assert [(row["line"], row["template"], row["delivered"]) for row in commas] == [
-        (LINE, None, 2),
-        (LINE, "order_update", 1),
-    ] or [(row["line"], row["template"], row["delivered"]) for row in commas] == [
-        (LINE, "order_update", 1),
-        (LINE, None, 2),
-    ]
+    delivered = {(row["line"], row["template"]): row["delivered"] for row in commas}
+    assert delivered == {(LINE, None): 2, (LINE, "order_update"): 1}
     status, body = await running.get("/api/reports/counts?group_by=line&group_by=template")
     assert (status, body["rows"]) == (200, commas)
     [month] = await counts(running, group_by="month")

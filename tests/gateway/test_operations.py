@@ -116,8 +116,8 @@ async def test_a_send_in_flight_when_the_gateway_stops_gets_its_outcome_recorded
 
         await until(has_left)
         assert await running.events("SendAccepted") == []
-    [result] = await asyncio.gather(sending, return_exceptions=True)
-    assert isinstance(result, BaseException | tuple)
+    # Its client closed before the gateway stopped: nobody waits for the answer any more.
+    await asyncio.gather(sending, return_exceptions=True)
 
     async with start() as again:
         [dispatched] = await again.events("SendDispatched")
