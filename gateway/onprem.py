@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, assert_never
 from uuid import UUID
 
-import orjson
 from aiohttp import web
 
 from domain import outbound
@@ -71,7 +71,7 @@ def render(answer: send.Answer) -> web.Response:
     match answer:
         case send.Accepted(send_id, body):
             headers = answers.headers(send_id, "accepted")
-            return errors.json(_accepted(orjson.loads(body)), status=201, headers=headers)
+            return errors.json(_accepted(body), status=201, headers=headers)
         case send.Refused(send_id, decision):
             return _error(400, 470, answers.refusal(decision), answers.headers(send_id, "refused"))
         case send.Failed(send_id, _, code, body):
@@ -97,17 +97,26 @@ def _error(status: int, code: int, details: str, headers: dict[str, str] | None 
     return errors.onprem(status, code, title, details=details, headers=headers)
 
 
-def _accepted(body: dict[str, Any]) -> dict[str, Any]:
-    contacts = [
-        {"input": contact.get("input"), "wa_id": contact.get("wa_id")} for contact in body.get("contacts", [])
-    ]
-    messages = [{"id": message["id"]} for message in body["messages"]]
-    return {"messages": messages, "contacts": contacts, "meta": errors.META}
+def _accepted(body: bytes) -> dict[str, Any]:
+    """WhatsApp's answer as the old API gave it; what it says beside the message's id may be anything."""
+    answer = json.loads(body)
+    contacts = answer.get("contacts")
+    known = [one for one in contacts if isinstance(one, dict)] if isinstance(contacts, list) else []
+    return {
+        "messages": [{"id": _text(answer["messages"][0]["id"])}],
+        "contacts": [{"input": _text(one.get("input")), "wa_id": _text(one.get("wa_id"))} for one in known],
+        "meta": errors.META,
+    }
 
 
 def _details(body: bytes) -> str:
     """WhatsApp's own words about a failure, whose body was judged to be a Graph error."""
-    error = orjson.loads(body)["error"]
+    error = json.loads(body)["error"]
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else None
-    return str(details or error.get("message") or "")
+    return _text(details or error.get("message")) or ""
+
+
+def _text(value: object) -> str | None:
+    """Text that any writer of JSON can write: half a surrogate pair is none."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
