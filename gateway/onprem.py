@@ -118,5 +118,5 @@ def _details(body: bytes) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Text that any writer of JSON can write: half a surrogate pair is none."""
+    """Text that every reader of JSON takes: half a surrogate pair is not."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
