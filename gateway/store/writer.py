@@ -24,7 +24,7 @@ STATEMENT_TIMEOUT: Final = 30.0
 """Seconds until a silent connection counts as lost."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
-"""Seconds between two tries to connect."""
+"""Seconds between two tries to connect, or to send a batch again."""
 HINT_PAUSE: Final = 0.01
 """Seconds between two hints to the followers."""
 DRAIN: Final = 30.0
@@ -155,7 +155,7 @@ class Writer:
             [draft.key for draft in drafts],
             [draft.token for draft in drafts],
         )
-        row = None
+        row, pause = None, FIRST_PAUSE
         while row is None:
             connection = await self._connected()
             try:
@@ -164,6 +164,9 @@ class Writer:
                 if isinstance(error, ValueError):  # asyncpg: an argument that can't be sent
                     raise
                 self._lose(connection, error)
+                # A full disk lets everybody connect and nobody write.
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
         epoch, outcomes, versions, positions = row
         if outcomes is None:
             return iter([Stale(epoch)] * len(items))
