@@ -50,8 +50,12 @@ def contact_of(aliases: Sequence[Alias], contacts: Sequence[Json]) -> Json:
 
 
 def with_contact(aliases: Sequence[Alias], contact: Json) -> list[Alias]:
-    """The aliases, and those that the matching contact adds."""
-    return [*aliases, *_of_contact(contact)]
+    """The aliases, and those of other kinds that the matching contact adds.
+
+    Where the two name different identifiers of one kind, the item itself knows best whom it is about.
+    """
+    kinds = {alias.kind for alias in aliases}
+    return [*aliases, *(alias for alias in _of_contact(contact) if alias.kind not in kinds)]
 
 
 def _of_contact(contact: Json) -> list[Alias]:
