@@ -120,6 +120,9 @@ class Unsure:
     cause: str
 
 
+LARGEST_CODE: Final = 2**63 - 1
+"""Codes are bigint in the tables; a larger one is none that Graph gave."""
+
 Judgement = Accepted | Rejected | Unsure
 
 
@@ -129,7 +132,7 @@ def judge(http_status: int, body: bytes) -> Judgement:
     match answer:
         case {"messages": [{"id": str(message_id)}, *_]} if message_id and http_status == HTTPStatus.OK:
             return Accepted(message_id, **_contact(answer))
-        case {"error": {"code": int(code)}} if not isinstance(code, bool):
+        case {"error": {"code": int(code)}} if not isinstance(code, bool) and abs(code) <= LARGEST_CODE:
             return _judge_code(http_status, code)
         case _:
             return Unsure(None, "no_graph_answer")

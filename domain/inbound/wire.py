@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from domain.graph_errors import LARGEST_CODE
+
 Json = dict[str, Any]
 
 AHEAD: Final = 300
@@ -22,8 +24,6 @@ MILLISECONDS: Final = 100_000_000_000
 DEEPEST: Final = 500
 """Levels of an item. The standard library's writer counts them and its callers against one limit (1,000), so
 what it could just write here could not be sealed, or answered, from deeper in the stack."""
-_LARGEST_CODE: Final = 2**63 - 1
-"""Codes are bigint in the tables."""
 
 _LONG_INTEGER: Final = re.compile(rb"[:\[,\s-]\d{19}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
@@ -127,7 +127,7 @@ def a_code(value: object) -> int | None:
     """An error's code; None for what is none."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if abs(value) <= _LARGEST_CODE else None
+    return value if abs(value) <= LARGEST_CODE else None
 
 
 def objects(value: object) -> list[Json]:
