@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from domain import graph_errors, markets
 from domain.callback_data import Dispatch
@@ -90,7 +90,8 @@ class Send:
             "callback_data": asked.callback_data,
             "reference": self.reference,
         }
-        return Fact(event, self.line, self._recipient(), uuid4(), self.now, public, private, asked.group_id)
+        key = self.ids.key("decision", self.send_id)
+        return Fact(event, self.line, self._recipient(), key, self.now, public, private, asked.group_id)
 
     def _about(
         self, event: type[Event], purpose: str, at: datetime, public: Json, private: Json, subject: Subject
