@@ -111,7 +111,7 @@ def merge(a: MessageState, b: MessageState) -> MessageState:
     """What two halves of the same message's events say together."""
     newest = max(a, b, key=_outcome_rank)
     failed = min(a, b, key=_failure_rank)
-    priced = max(a, b, key=_pricing_rank)
+    priced = _priced(a, b)
     return MessageState(
         requested=a.requested or b.requested,
         refused=a.refused or b.refused,
@@ -184,9 +184,17 @@ def _failure_rank(state: MessageState) -> tuple[bool, int, int]:
     return state.failed_at is None, _or_less(state.failed_at), -_or_less(state.failed_code)
 
 
-def _pricing_rank(state: MessageState) -> tuple[int, int, str]:
-    text = "" if state.pricing is None else json.dumps(state.pricing, sort_keys=True)
-    return REACHED.get(state.pricing_status or "", 0), _or_less(state.pricing_at), text
+def _priced(a: MessageState, b: MessageState) -> MessageState:
+    rank_a, rank_b = _pricing_rank(a), _pricing_rank(b)
+    if rank_a != rank_b:
+        return a if rank_a > rank_b else b
+    if a.pricing == b.pricing:
+        return a
+    return max(a, b, key=lambda state: json.dumps(state.pricing, sort_keys=True))
+
+
+def _pricing_rank(state: MessageState) -> tuple[int, int]:
+    return REACHED.get(state.pricing_status or "", 0), _or_less(state.pricing_at)
 
 
 def _or_less(value: int | None) -> int:
