@@ -129,13 +129,6 @@ class Postgres:
         """The events at these positions, in order; positions that don't exist are left out."""
         return _decoded(await self._pool.fetch(self._sql["events at"], positions))
 
-    async def known_keys(self, keys: Sequence[UUID]) -> dict[UUID, int]:
-        """Those of the dedupe keys that the log knows, with the positions of their events."""
-        return {
-            row["key"]: row["notification_id"]
-            for row in await self._pool.fetch(self._sql["known keys"], keys)
-        }
-
     async def head(self) -> int:
         """The last position; 0 when the log is empty."""
         return int(await self._pool.fetchval(self._sql["head"]))

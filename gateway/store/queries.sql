@@ -32,9 +32,6 @@ from {schema}.stored_events
 where notification_id = any ($1::bigint[])
 order by notification_id
 
--- known keys --
-select key, notification_id from {schema}.event_keys where key = any ($1::uuid[])
-
 -- head --
 select greatest(l.floor, (select max(notification_id) from {schema}.stored_events)) from {schema}.log_head l
 
