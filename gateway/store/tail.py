@@ -38,6 +38,9 @@ class Tail:
         self._log = Postgres(pool, schema)
         self._recent: deque[Recorded | Undecodable] = deque(maxlen=RECENT)
         self._reading = asyncio.Lock()
+        self._begun = 0
+        self._complete = 0
+        """The newest of the reads begun that came to the end of the log."""
         self._poll = poll
         self._hints = 0
         self._hinted = asyncio.Event()
@@ -57,14 +60,28 @@ class Tail:
 
     async def after(self, position: int, limit: int) -> list[Recorded | Undecodable]:
         """At most `limit` events in order, from the first after `position`. A hole raises HoleError."""
+        asked = self._begun
         async with self._reading:
             known = self._known(position, limit)
-            if known is not None and len(known) < limit:
-                last = known[-1].position if known else position
-                news = await self._log.after(last, limit - len(known))
-                self._recent.extend(news)
-                known += news
+            if known is None and position > self._recent[-1].position:
+                # What is in memory was read by somebody far behind: the memory is for those at the head.
+                if news := await self._log.after(position, limit):
+                    self._recent.clear()
+                    self._recent.extend(news)
+                return news
+            # A read that began after this call, and came to the end, has seen all that this one would see.
+            is_complete = bool(self._recent) and self._complete > asked
+            if known is not None and len(known) < limit and not is_complete:
+                known += await self._news(known[-1].position if known else position, limit - len(known))
         return await self._log.after(position, limit) if known is None else known
+
+    async def _news(self, position: int, limit: int) -> list[Recorded | Undecodable]:
+        self._begun += 1
+        news = await self._log.after(position, limit)
+        self._recent.extend(news)
+        if len(news) < limit:
+            self._complete = self._begun
+        return news
 
     def _known(self, position: int, limit: int) -> list[Recorded | Undecodable] | None:
         """The events after a position that are in memory already; None when its successor was dropped."""
