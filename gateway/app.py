@@ -64,6 +64,7 @@ def create_app(settings: Settings, databases: Databases, *, clock: Clock = utc_n
             yield
 
     app.cleanup_ctx.append(gateway)
+    app.on_shutdown.append(_end_streams)
     add_routes(app)
     return app
 
@@ -113,6 +114,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             templates=TemplatesProjection(schema),
             numbers=Numbers(upstream),
             runner=runner,
+            tail=tail,
             openers=DEFAULT.with_overrides(settings.openers),
             metrics=Metrics(),
         )
@@ -120,6 +122,12 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             yield gateway
         finally:
             await _drain(gateway)
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Streams have no end of their own, and a shutdown waits for every request."""
+    for stream in app[GATEWAY].streams:
+        stream.cancel()
 
 
 async def _drain(gateway: Gateway) -> None:
@@ -141,13 +149,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def in_dialect(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever goes wrong is answered in the dialect of the path; how long it took is counted."""
+    """Whatever goes wrong is answered in the dialect of the path; what ends by itself is timed."""
     started = time.perf_counter()
     answer = await _answer(request, handler)
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
     gateway = request.app.get(GATEWAY)
-    if gateway is not None:
+    if gateway is not None and answer.content_type != "text/event-stream":
         took = time.perf_counter() - started
         gateway.metrics.requests.labels(request.method, route, answer.status).observe(took)
     return answer

@@ -16,10 +16,11 @@ META: Final = {"api_status": "stable", "version": VERSION}
 
 def json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer; `body` is anything orjson or the standard library can write."""
-    return web.Response(body=_written(body), status=status, content_type="application/json", headers=headers)
+    return web.Response(body=written(body), status=status, content_type="application/json", headers=headers)
 
 
-def _written(body: Any) -> bytes:
+def written(body: Any) -> bytes:
+    """JSON of anything orjson or the standard library can write, in one line."""
     try:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:

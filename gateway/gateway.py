@@ -17,6 +17,7 @@ from gateway.numbers import Numbers
 from gateway.settings import Settings
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
+from gateway.store.tail import Tail
 from gateway.upstream import Upstream
 from projections.counts import CountsProjection
 from projections.lines import Lines
@@ -46,9 +47,12 @@ class Gateway:
     templates: TemplatesProjection
     numbers: Numbers
     runner: Runner
+    tail: Tail
     openers: Openers
     metrics: Metrics
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    streams: set[asyncio.Task[None]] = field(default_factory=set)
+    """Open streams of the feed; they end as soon as a shutdown begins."""
 
     def keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` to its end even when its caller goes away; shutdown waits for it."""

@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, lines, messages, reports, windows
+from gateway.api import events, feed, lines, messages, reports, windows
 
 
 def add_routes(app: web.Application) -> None:
@@ -16,7 +16,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{conversation}/window", windows.one)
     app.router.add_post(r"/api/lines/{line:\d+}/windows", windows.many)
     app.router.add_get(f"{conversation}/events", events.of_conversation)
-    app.router.add_get("/api/events", events.feed)
+    app.router.add_get("/api/events", feed.feed)
     app.router.add_get("/api/messages", messages.search)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import errors
 
+LAST_EVENT_ID: Final = "Last-Event-ID"
 MAX_LIMIT: Final = 1_000
 MAX_POSITION: Final = 2**63 - 1
 
@@ -27,12 +28,20 @@ def not_found(detail: str) -> errors.ProblemError:
 def integer(request: web.Request, name: str, default: int, low: int, high: int) -> int:
     """An integer within bounds."""
     text = request.query.get(name)
-    if text is None:
-        return default
+    return default if text is None else _whole(name, text, low, high)
+
+
+def _whole(name: str, text: str, low: int, high: int) -> int:
     value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1  # noqa: PLR2004 - bigint
     if not low <= value <= high:
         raise bad(name, text, f"a whole number from {low} to {high}")
     return value
+
+
+def last_event_id(request: web.Request) -> int:
+    """Where a stream goes on: `Last-Event-ID`, else `after`."""
+    text = request.headers.get(LAST_EVENT_ID)
+    return after(request) if text is None else _whole(LAST_EVENT_ID, text, 0, MAX_POSITION)
 
 
 def after(request: web.Request) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from aiohttp import web
+
 from domain.events import Event, Recorded
+from gateway import errors
 from gateway.answers import rfc3339
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import Gateway
@@ -25,6 +28,12 @@ async def events(gateway: Gateway, recorded: list[Recorded], caller: ApiKey) -> 
             elif one.event.sealed is not None:
                 view["data"]["erased"] = True
     return shown
+
+
+async def page(gateway: Gateway, caller: ApiKey, found: list[Recorded], last: int) -> web.Response:
+    """A page of the log; `last` is the position it looked at last."""
+    shown = await events(gateway, found, caller)
+    return errors.json({"log": str(gateway.log.log_id), "events": shown, "next": last})
 
 
 def event(recorded: Recorded) -> dict[str, Any]:
