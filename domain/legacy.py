@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from domain.hsm import template_of_hsm
+
 Json = dict[str, Any]
 
 _MEDIA: Final = frozenset({"image", "audio", "video", "document", "sticker"})
 
 
 def to_cloud(body: Json) -> Json:
-    """The same send for the Cloud API; what is malformed stays so, to be judged there."""
-    cloud = {name: _without_provider(name, value) for name, value in body.items() if name != "ttl"}
+    """The same send for the Cloud API; what is malformed stays so, to be judged there.
+
+    Raises UntranslatableError for an `hsm`, of which WhatsApp would blame fields that its caller never wrote.
+    """
+    cloud = {name: _media_cleared(name, value) for name, value in body.items() if name != "ttl"}
     if cloud.get("type") == "hsm":
-        cloud["type"] = "template"
-        cloud["template"] = _template_of_hsm(cloud.pop("hsm", None))
+        cloud |= {"type": "template", "template": template_of_hsm(cloud.pop("hsm", None))}
     if isinstance(cloud.get("template"), dict):
         cloud["template"] = _template(cloud["template"])
     preview = cloud.pop("preview_url", None)
@@ -31,35 +35,15 @@ def _template(template: Json) -> Json:
     return kept
 
 
-def _template_of_hsm(hsm: object) -> object:
-    """The oldest template form: positional text parameters of the body only."""
-    if not isinstance(hsm, dict):
-        return hsm
-    template: Json = {"name": hsm.get("element_name"), "language": hsm.get("language")}
-    parameters = hsm.get("localizable_params")
-    if isinstance(parameters, list) and parameters:
-        template["components"] = [{"type": "body", "parameters": [_parameter(one) for one in parameters]}]
-    return template
-
-
-def _parameter(parameter: object) -> object:
-    match parameter:
-        case {"currency": {"currency_code": code, "amount_1000": amount}, "default": fallback}:
-            money = {"fallback_value": fallback, "code": code, "amount_1000": amount}
-            return {"type": "currency", "currency": money}
-        case {"date_time": dict(), "default": fallback}:
-            return {"type": "date_time", "date_time": {"fallback_value": fallback}}
-        case {"default": text}:
-            return {"type": "text", "text": text}
-        case _:
-            return parameter
-
-
-def _without_provider(name: str, value: Any) -> Any:
-    """`value` of the field `name`, its media objects without the on-premises media provider."""
+def _media_cleared(name: str, value: Any) -> Any:
+    """`value` of the field `name`; its media objects lose the media provider and what is null."""
     if isinstance(value, list):
-        return [_without_provider(name, one) for one in value]
+        return [_media_cleared(name, one) for one in value]
     if not isinstance(value, dict):
         return value
-    drop = "provider" if name in _MEDIA else None
-    return {key: _without_provider(key, one) for key, one in value.items() if key != drop}
+    is_media = name in _MEDIA
+    return {
+        key: _media_cleared(key, one)
+        for key, one in value.items()
+        if not (is_media and (key == "provider" or one is None))
+    }

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from domain.hsm import UntranslatableError
 from domain.legacy import to_cloud
 from domain.policy import Kind
 
@@ -73,12 +74,12 @@ class _Dialect:
 
 
 _CLOUD: Final = _Dialect("cloud", missing=131008, wrong=131009, not_json=100)
-_ONPREM: Final = _Dialect("on-premises", missing=1008, wrong=1009, not_json=1025)
+ONPREM: Final = _Dialect("on-premises", missing=1008, wrong=1009, not_json=1025)
 
 _DEEPEST: Final = 100
 """Nesting that every writer of JSON between here and WhatsApp can still write."""
 
-_SEPARATED: Final = re.compile(r"[0-9+\-() ]*[0-9][0-9+\-() ]*")
+_SEPARATED: Final = re.compile(r"[0-9+\-() ]*")
 _BSUID: Final = re.compile(r"[A-Z]{2}\..+", re.DOTALL)
 _WORD: Final = re.compile(r"[a-z_]{1,32}")
 _TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
@@ -89,18 +90,39 @@ _DIRECT_CATEGORIES: Final = frozenset({"utility", "authentication"})
 
 def parse_cloud(body: bytes) -> SendRequest | Read | Malformed:
     """What a POST to `/messages` or `/marketing_messages` asks for."""
-    parsed = _json_object(body, _CLOUD)
+    parsed = json_object(body, _CLOUD)
     if isinstance(parsed, Malformed):
         return parsed
     if "status" in parsed and not parsed.keys() & {"to", "recipient", "type"}:
-        return _read(parsed)
+        return _read(parsed, _CLOUD)
     return _send(parsed, _CLOUD)
 
 
 def parse_onprem(body: bytes) -> SendRequest | Malformed:
     """What a POST to `/v1/messages` asks for, in the Cloud API's shape (on-premises reference, section 3)."""
-    parsed = _json_object(body, _ONPREM)
-    return parsed if isinstance(parsed, Malformed) else _send(to_cloud(parsed), _ONPREM)
+    parsed = json_object(body, ONPREM)
+    if isinstance(parsed, Malformed):
+        return parsed
+    try:
+        return _send(to_cloud(parsed), ONPREM)
+    except UntranslatableError as error:
+        code = ONPREM.missing if error.missing else ONPREM.wrong
+        return Malformed(code, error.field, error.details)
+
+
+def parse_onprem_read(body: bytes, message_id: str) -> Read | Malformed:
+    """What a PUT to `/v1/messages/{message_id}` asks for, in the Cloud API's shape."""
+    parsed = json_object(body, ONPREM)
+    if isinstance(parsed, Malformed):
+        return parsed
+    # Nothing else is passed on: a typing indicator or a message is no read receipt of the old API.
+    asked = {"messaging_product": "whatsapp", "status": parsed.get("status"), "message_id": message_id}
+    return _read(asked, ONPREM)
+
+
+def digits_of(number: str) -> str | None:
+    """The digits of what is written as a phone number; None for what is not."""
+    return re.sub(r"[^0-9]", "", number) or None if _SEPARATED.fullmatch(number) else None
 
 
 def upstream_body(request: SendRequest, opaque: str) -> Json:
@@ -112,7 +134,8 @@ def upstream_body(request: SendRequest, opaque: str) -> Json:
     return body
 
 
-def _json_object(body: bytes, dialect: _Dialect) -> Json | Malformed:
+def json_object(body: bytes, dialect: _Dialect) -> Json | Malformed:
+    """The body as an object that can be written again."""
     # Not orjson: it would turn an integer over 64 bits into a float, and refuse a lone surrogate.
     try:
         parsed = _DECODER.decode(body.decode("utf-8-sig"))
@@ -137,14 +160,17 @@ def _refuse_constant(name: str) -> float:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _read(body: Json) -> Read | Malformed:
-    if body["status"] != "read":
-        return Malformed(_CLOUD.wrong, "status", "status must be 'read'.")
+def _read(body: Json, dialect: _Dialect) -> Read | Malformed:
+    status = body.get("status")
+    if status is None:
+        return Malformed(dialect.missing, "status", "status is required and must be 'read'.")
+    if status != "read":
+        return Malformed(dialect.wrong, "status", "status must be 'read'.")
     message_id = body.get("message_id")
     if not message_id:
-        return Malformed(_CLOUD.missing, "message_id", "message_id is required with status 'read'.")
+        return Malformed(dialect.missing, "message_id", "message_id is required with status 'read'.")
     if not isinstance(message_id, str):
-        return Malformed(_CLOUD.wrong, "message_id", "message_id must be a string.")
+        return Malformed(dialect.wrong, "message_id", "message_id must be a string.")
     return Read(body)
 
 
@@ -197,10 +223,11 @@ def _phone(to: str, dialect: _Dialect) -> Mapping[str, str] | Malformed:
     if _BSUID.fullmatch(to):
         details = "to holds a business-scoped user id; WhatsApp expects that in recipient."
         return Malformed(dialect.wrong, "recipient", details)
-    if not _SEPARATED.fullmatch(to):
+    digits = digits_of(to)
+    if digits is None:
         details = "to must be a phone number: digits, optionally with + - ( ) and spaces."
         return Malformed(dialect.wrong, "to", details)
-    return {"to": re.sub(r"[^0-9]", "", to)}
+    return {"to": digits}
 
 
 def _recipient(recipient: object, dialect: _Dialect, *, group: bool) -> Mapping[str, str] | Malformed:

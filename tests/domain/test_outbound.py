@@ -224,6 +224,11 @@ def test_legacy_media_lose_their_provider_wherever_they_stand() -> None:
     ]
 
 
+def test_legacy_media_lose_what_is_null() -> None:
+    image = {"id": "1", "caption": None}
+    assert onprem({"to": "44", "type": "image", "image": image}).body["image"] == {"id": "1"}
+
+
 def test_a_legacy_template_loses_namespace_and_policy() -> None:
     language = {"policy": "deterministic", "code": "en_GB"}
     legacy = {"namespace": "8b1f", "name": "order_update", "language": language, "components": []}
@@ -269,8 +274,8 @@ def test_an_hsm_becomes_a_template() -> None:
     [
         ({"type": "text", "text": {}}, 1008, "to"),
         ({"to": "44"}, 1008, "text"),
-        ({"to": "44", "type": "hsm"}, 1008, "template"),
-        ({"to": "44", "type": "hsm", "hsm": []}, 1009, "template"),
+        ({"to": "44", "type": "hsm"}, 1008, "hsm"),
+        ({"to": "44", "type": "hsm", "hsm": []}, 1009, "hsm"),
         ({"to": BSUID, "text": {}}, 1009, "recipient"),
         ({"status": "read", "message_id": "ABG"}, 1008, "to"),
         ([], 1025, "body"),
@@ -280,3 +285,72 @@ def test_what_is_malformed_is_named_in_the_legacy_dialect(body: Any, code: int, 
     answer = parse_onprem(as_bytes(body))
     assert isinstance(answer, Malformed)
     assert (answer.code, answer.field) == (code, field)
+
+
+HSM: dict[str, Any] = {"namespace": "8b1f", "element_name": "order_update", "language": {"code": "en_GB"}}
+
+
+@pytest.mark.parametrize(
+    ("hsm", "code", "field"),
+    [
+        ({"element_name": None}, 1008, "hsm.element_name"),
+        ({"element_name": 7}, 1009, "hsm.element_name"),
+        ({"language": None}, 1008, "hsm.language"),
+        ({"language": "en"}, 1009, "hsm.language"),
+        ({"language": {"policy": "fallback"}}, 1008, "hsm.language.code"),
+        ({"language": {"code": ["en"]}}, 1009, "hsm.language.code"),
+        ({"localizable_params": "A-1042"}, 1009, "hsm.localizable_params"),
+        ({"localizable_params": ["A-1042"]}, 1009, "hsm.localizable_params[0]"),
+        ({"localizable_params": [None]}, 1008, "hsm.localizable_params[0]"),
+        ({"localizable_params": [{"default": "A"}, {}]}, 1008, "hsm.localizable_params[1].default"),
+        ({"localizable_params": [{"default": 1042}]}, 1009, "hsm.localizable_params[0].default"),
+        (
+            {"localizable_params": [{"default": "1", "currency": "EUR"}]},
+            1009,
+            "hsm.localizable_params[0].currency",
+        ),
+        (
+            {"localizable_params": [{"default": "1", "currency": {"amount_1000": 1}}]},
+            1008,
+            "hsm.localizable_params[0].currency.currency_code",
+        ),
+        (
+            {"localizable_params": [{"default": "1", "currency": {"currency_code": "EUR"}}]},
+            1008,
+            "hsm.localizable_params[0].currency.amount_1000",
+        ),
+    ],
+)
+def test_what_is_malformed_in_an_hsm_is_named_as_its_caller_wrote_it(
+    hsm: dict[str, Any], code: int, field: str
+) -> None:
+    answer = parse_onprem(as_bytes({"to": "447700900123", "type": "hsm", "hsm": HSM | hsm}))
+    assert isinstance(answer, Malformed)
+    assert (answer.code, answer.field) == (code, field)
+    assert field in answer.details
+
+
+@pytest.mark.parametrize("parameters", [{}, {"localizable_params": None}, {"localizable_params": []}])
+def test_an_hsm_without_parameters_has_no_components(parameters: dict[str, Any]) -> None:
+    request = onprem({"to": "44", "type": "hsm", "hsm": HSM | parameters})
+    assert request.body["template"] == TEMPLATE
+
+
+HSM_FIELDS = ("element_name", "language", "localizable_params", "default", "currency", "code")
+hsm_values = st.recursive(
+    st.none() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(HSM_FIELDS), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(HSM_FIELDS), hsm_values))
+def test_no_hsm_is_too_odd_to_be_judged(hsm: dict[str, Any]) -> None:
+    answer = parse_onprem(as_bytes({"to": "447700900123", "type": "hsm", "hsm": HSM | hsm}))
+    match answer:
+        case SendRequest(body=body):
+            assert isinstance(body["template"]["name"], str)
+            assert isinstance(body["template"]["language"]["code"], str)
+        case Malformed(code=code, field=field):
+            assert code in (1008, 1009)
+            assert field.startswith("hsm")
