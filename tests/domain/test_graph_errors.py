@@ -105,34 +105,33 @@ def test_what_may_have_been_sent_is_never_marked_safe() -> None:
     assert unsafe == {1, 2, 131000, 131016, 131057, 133004}
 
 
-@pytest.mark.parametrize(
-    ("cloud", "onprem"),
-    [
-        (131047, 470),
-        (130429, 1015),
-        (131056, 1015),
-        (131048, 471),
-        (131026, 1013),
-        (131031, 1031),
-        (131042, 402),
-        (131051, 501),
-        (100, 1009),
-        (131009, 1009),
-        (131008, 1008),
-        (132000, 2000),
-        (132001, 2001),
-        (132005, 2005),
-        (132012, 2012),
-        (132015, 2061),
-        (132016, 2062),
-        (132018, 2006),
-        (0, 1000),
-        (10, 1000),
-        (190, 1000),
-        (131005, 1000),
-        (131000, 1000),
-        (999_999, 1000),
-    ],
-)
-def test_a_legacy_client_gets_its_own_codes(cloud: int, onprem: int) -> None:
-    assert cloud_to_onprem(cloud) == onprem
+LEGACY = {
+    100: 1009,
+    130429: 1015,
+    131008: 1008,
+    131009: 1009,
+    131026: 1013,
+    131031: 1031,
+    131042: 402,
+    131047: 470,
+    131048: 471,
+    131051: 501,
+    131056: 1015,
+    132000: 2000,
+    132001: 2001,
+    132005: 2005,
+    132012: 2012,
+    132015: 2061,
+    132016: 2062,
+    132018: 2006,
+}
+
+
+@pytest.mark.parametrize("code", sorted({*VERDICTS, *LEGACY, -1, 999_999}))
+def test_a_legacy_client_gets_its_own_code_or_the_generic_one(code: int) -> None:
+    assert cloud_to_onprem(code) == LEGACY.get(code, 1000)
+
+
+@pytest.mark.parametrize("code", [0, 10, 190, 200, 131005])
+def test_trouble_of_our_own_account_is_never_the_legacy_clients(code: int) -> None:
+    assert cloud_to_onprem(code) == 1000
