@@ -8,16 +8,22 @@ from gateway.auth import ApiKey, Scope, presented
 from gateway.gateway import GATEWAY
 
 
-def caller_of(request: web.Request, scope: Scope, line: str | None = None) -> ApiKey:
-    """The key the request came with.
-
-    Raises HTTPUnauthorized or HTTPForbidden, which gateway/app.py answers in the path's own dialect.
-    """
+def key_of(request: web.Request) -> ApiKey:
+    """The key the request came with, whatever it may do. Raises HTTPUnauthorized."""
     secret = presented(request)
     key = request.app[GATEWAY].keys.find(secret) if secret else None
     if key is None:
         said = "The API key is not known" if secret else "No API key was given"
         raise web.HTTPUnauthorized(text=f"{said}: send it as Authorization: Bearer <key>.")
+    return key
+
+
+def caller_of(request: web.Request, scope: Scope, line: str | None = None) -> ApiKey:
+    """The key the request came with, if it has the scope and reaches the line.
+
+    Raises HTTPUnauthorized or HTTPForbidden, which gateway/app.py answers in the path's own dialect.
+    """
+    key = key_of(request)
     if not key.may(scope):
         raise web.HTTPForbidden(text=f"The API key {key.name!r} has no scope {scope.value!r}.")
     if line is not None and not key.reaches(line):

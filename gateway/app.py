@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from domain.openers import DEFAULT
-from gateway import api, cloud, errors, health, onprem, webhook
+from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.logs import get_logger, where
@@ -75,6 +75,11 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/webhooks/whatsapp", webhook.callback)
     app.router.add_post(cloud.MESSAGES, cloud.messages)
     app.router.add_post("/v1/messages", onprem.messages)
+    app.router.add_put("/v1/messages/{message_id:.+}", onprem.read)
+    app.router.add_post("/v1/contacts", onprem.contacts)
+    app.router.add_post("/v1/users/login", onprem_users.login)
+    app.router.add_post("/v1/users/logout", onprem_users.logout)
+    app.router.add_get("/v1/health", health.gateway_status)
     app.router.add_route("*", "/v1/{path:.*}", onprem.not_served)
     app.router.add_route("*", r"/{version:v\d+\.\d+}/{path:.*}", cloud.not_passed)
     app.router.add_get("/live", health.live)

@@ -1,4 +1,4 @@
-"""What an operator's machines ask: /live, /ready and /metrics."""
+"""What an operator's machines ask: /live, /ready, /metrics, and /v1/health of the on-premises API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import errors
+from gateway.access import key_of
 from gateway.gateway import GATEWAY, Gateway
 from gateway.store.postgres import DATABASE_GONE
 
@@ -28,6 +29,14 @@ async def ready(request: web.Request) -> web.Response:
     """200 when the database answers and every projection keeps up; 503 and what is wrong otherwise."""
     state = await _state(request.app[GATEWAY])
     return errors.json(state, status=200 if state["ready"] else 503)
+
+
+async def gateway_status(request: web.Request) -> web.Response:
+    """GET /v1/health: 200 as in the on-premises API; connected while the database answers."""
+    key_of(request)
+    state = await _state(request.app[GATEWAY])
+    status = "connected" if state["database"] == "answers" else "disconnected"
+    return errors.json({"health": {"gateway_status": status}, "meta": errors.META})
 
 
 async def _state(gateway: Gateway) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, assert_never
 from uuid import UUID
 
 from aiohttp import web
 
-from domain import outbound
+from domain import contact_check, graph_errors, outbound
 from domain.graph_errors import cloud_to_onprem
-from gateway import answers, errors, send
+from gateway import answers, errors, send, upstream
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
@@ -24,24 +25,32 @@ TITLES = {
     501: "Message type is not currently supported",
     1000: "Generic error",
     1005: "Access denied",
+    1006: "Resource not found",
     1008: "Required parameter is missing",
     1009: "Parameter value is not valid",
     1013: "User is not valid",
     1015: "Too many requests",
+    1016: "System overloaded",
     1025: "Request not valid",
     1031: "Sender account is locked",
+    2000: "Template parameter count mismatch",
+    2001: "Template missing",
+    2005: "Template hydrated text too long",
+    2006: "Template whitespace policy violated",
+    2012: "Template parameter format mismatch",
+    2061: "Template is paused",
+    2062: "Template is disabled",
 }
 _STATUS = {500: 500, 1000: 500, 1005: 403, 1015: 429}
 
 
 async def messages(request: web.Request) -> web.Response:
-    """POST /v1/messages: text, media and template (on-premises reference, section 3)."""
+    """POST /v1/messages: every type (on-premises reference, section 3)."""
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.SEND)
     line = line_of(gateway, caller)
     if line is None:
-        details = "This key is bound to no line, and the gateway has more than one: bind it with @line."
-        return _error(400, 1009, details)
+        return lineless(gateway, caller)
     match outbound.parse_onprem(await request.read()):
         case outbound.Malformed(code=code, details=details):
             gateway.metrics.sends.labels("on-premises", "", "malformed").inc()
@@ -54,6 +63,30 @@ async def messages(request: web.Request) -> web.Response:
             )
 
 
+async def read(request: web.Request) -> web.Response:
+    """PUT /v1/messages/{message_id}: mark as read; no decision, no event."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.SEND)
+    line = line_of(gateway, caller)
+    if line is None:
+        return lineless(gateway, caller)
+    match outbound.parse_onprem_read(await request.read(), request.match_info["message_id"]):
+        case outbound.Malformed(code=code, details=details):
+            return _error(400, code, details)
+        case outbound.Read(body=body):
+            return _read(await gateway.upstream.read(f"{GRAPH_VERSION}/{line}/messages", body))
+
+
+async def contacts(request: web.Request) -> web.Response:
+    """POST /v1/contacts: judged here, since the Cloud API has no such check; nothing is recorded."""
+    caller_of(request, Scope.SEND)
+    match contact_check.parse(await request.read()):
+        case outbound.Malformed(code=code, details=details):
+            return _error(400, code, details)
+        case contact_check.ContactCheck() as check:
+            return errors.json({"contacts": contact_check.result(check), "meta": errors.META})
+
+
 async def not_served(request: web.Request) -> web.Response:
     """Any other on-premises path."""
     caller_of(request, Scope.SEND)
@@ -64,6 +97,43 @@ def line_of(gateway: Gateway, caller: ApiKey) -> str | None:
     """The line bound to the key, else the only one configured."""
     lines = [line for line in gateway.settings.lines if not caller.lines or line in caller.lines]
     return lines[0] if len(lines) == 1 else None
+
+
+def lineless(gateway: Gateway, caller: ApiKey) -> web.Response:
+    """The answer to a key of which `line_of` knows no line."""
+    bound, configured = sorted(caller.lines), len(gateway.settings.lines)
+    if not bound:
+        return _error(400, 1009, f"The key is bound to no line, and {configured} are configured: {_BIND}")
+    if caller.lines.isdisjoint(gateway.settings.lines):
+        details = f"The key is bound to {' and '.join(bound)}, not configured here (LEDGERLINE_LINES)."
+        return _error(400, 1009, details)
+    return _error(400, 1009, f"The key is bound to more than one line: {_BIND}")
+
+
+_BIND = "bind it to one with @line (LEDGERLINE_API_KEYS)."
+
+
+def _read(outcome: upstream.Outcome) -> web.Response:
+    match outcome:
+        case upstream.Answered(HTTPStatus.OK):
+            return errors.json({"meta": errors.META})
+        case upstream.Answered(status, body):
+            return _read_refused(status, body)
+        case upstream.NotSent() | upstream.Lost():
+            return errors.in_dialect(
+                "/v1/", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2
+            )
+        case _:
+            assert_never(outcome)
+
+
+def _read_refused(status: int, body: bytes) -> web.Response:
+    match graph_errors.judge(status, body):
+        case graph_errors.Rejected(code=code) | graph_errors.Unsure(code=int(code)):
+            theirs = cloud_to_onprem(code)
+            return _error(_STATUS.get(theirs, 400), theirs, _details(body))
+        case _:
+            return _error(500, 1000, f"WhatsApp's answer ({status}) was not its API's. This may be repeated.")
 
 
 def render(answer: send.Answer) -> web.Response:

@@ -20,6 +20,12 @@ TEXT = {"to": ANN, "recipient_type": "individual", "type": "text", "text": {"bod
 ORDER = {"name": "order_update", "language": {"policy": "deterministic", "code": "en_GB"}}
 TEMPLATE = {"to": ANN, "type": "template", "template": ORDER | {"namespace": "8b1f_example"}}
 
+BUTTONS = {
+    "type": "button",
+    "body": {"text": "Is it right?"},
+    "action": {"buttons": [{"type": "reply", "reply": {"id": "y", "title": "Yes"}}]},
+}
+
 
 def sent(running: Running) -> dict[str, Any]:
     """The only body that reached WhatsApp, without our callback data."""
@@ -85,6 +91,26 @@ async def answering(body: Any, status: int = 200) -> AsyncIterator[str]:
             {"type": "contacts", "contacts": [{"name": {"formatted_name": "A"}}]},
         ),
         (
+            {"to": ANN, "type": "audio", "audio": {"id": "1"}},
+            {"type": "audio", "audio": {"id": "1"}},
+        ),
+        (
+            {"to": ANN, "type": "video", "video": {"link": "https://a.example/a", "caption": None}},
+            {"type": "video", "video": {"link": "https://a.example/a"}},
+        ),
+        (
+            {"to": ANN, "type": "sticker", "sticker": {"id": "1"}},
+            {"type": "sticker", "sticker": {"id": "1"}},
+        ),
+        (
+            {"to": ANN, "type": "interactive", "interactive": BUTTONS, "context": {"message_id": "w"}},
+            {"type": "interactive", "interactive": BUTTONS, "context": {"message_id": "w"}},
+        ),
+        (
+            {"to": ANN, "type": "reaction", "reaction": {"message_id": "w", "emoji": ""}},
+            {"type": "reaction", "reaction": {"message_id": "w", "emoji": ""}},
+        ),
+        (
             TEMPLATE,
             {"type": "template", "template": {"name": "order_update", "language": {"code": "en_GB"}}},
         ),
@@ -109,7 +135,10 @@ async def answering(body: Any, status: int = 200) -> AsyncIterator[str]:
             },
         ),
     ],
-    ids=["text", "preview", "image", "document", "location", "contacts", "template", "hsm"],
+    ids=[
+        *("text", "preview", "image", "document", "location", "contacts"),
+        *("audio", "video", "sticker", "interactive", "reaction", "template", "hsm"),
+    ],
 )
 async def test_a_send_of_the_old_api_reaches_the_cloud_api_in_its_shape(
     running: Running, asked: dict[str, Any], arrives: dict[str, Any]
@@ -263,7 +292,7 @@ async def test_a_failure_is_answered_so_however_strange_its_words_are(start: Sta
         (b"[]", 1025, "object"),
         ({"text": {"body": "x"}}, 1008, "to "),
         ({"to": ANN}, 1008, "text"),
-        ({"to": ANN, "type": "hsm"}, 1008, "template"),
+        ({"to": ANN, "type": "hsm"}, 1008, "hsm"),
         ({"to": ANN, "type": "image"}, 1008, "image"),
         ({"to": 447700900123, "text": {"body": "x"}}, 1009, "to "),
         ({"to": "GB.123", "text": {"body": "x"}}, 1009, "recipient"),
@@ -315,7 +344,25 @@ async def test_a_key_is_needed_and_its_scope(start: Start) -> None:
         assert await gateway.events() == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "lines", "named"),
+    [
+        ("all:sandbox-key:send", (LINE, OTHER), "no line, and 2 are configured"),
+        (f"both:sandbox-key:send@{LINE}+{OTHER}", (LINE, OTHER), "more than one line"),
+        ("strange:sandbox-key:send@999", (LINE,), "999, not configured"),
+    ],
+)
+async def test_a_key_without_one_line_is_told_why(
+    start: Start, keys: str, lines: tuple[str, ...], named: str
+) -> None:
+    async with start(lines=lines, api_keys=(keys,)) as gateway:
+        status, answer = await send(gateway, TEMPLATE)
+        assert (status, failure(answer)["code"]) == (400, 1009)
+        assert named in failure(answer)["details"]
+
+
 async def test_other_paths_of_the_old_api_are_named_and_not_served(running: Running) -> None:
-    status, answer = await running.post("/v1/contacts", {"contacts": [ANN]})
-    assert (status, failure(answer)["code"]) == (404, 1006)
-    assert "/v1/contacts" in failure(answer)["details"]
+    for path in ("/v1/groups", "/v1/settings/backup", "/v1/stats/app"):
+        status, answer = await running.post(path, {})
+        assert (status, failure(answer)["code"]) == (404, 1006)
+        assert path in failure(answer)["details"]
