@@ -11,14 +11,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from running import LINE, Running, Start
+from yarl import URL
 
 META = {"api_status": "stable", "version": "2.53.1"}
 MESSAGE_ID = "wamid.HBgMNDQ/3NzA+OTAw=="
+ESCAPED = "wamid.HBgMNDQ%2F3NzA%2BOTAw%3D%3D"
 
 
 async def mark(running: Running, body: Any, message_id: str = MESSAGE_ID) -> tuple[int, Any]:
     """PUT to a message of the on-premises face."""
-    async with running.http.put(f"{running.url}/v1/messages/{message_id}", json=body) as answer:
+    url = URL(f"{running.url}/v1/messages/{message_id}", encoded=True)
+    async with running.http.put(url, json=body) as answer:
         running.headers = answer.headers
         return answer.status, await answer.json()
 
@@ -48,10 +51,11 @@ class Upstream:
         return web.json_response(self.answer, status=self.status)
 
 
-async def test_a_read_reaches_whatsapp_in_its_shape_and_leaves_no_event(start: Start) -> None:
+@pytest.mark.parametrize("written", [MESSAGE_ID, ESCAPED])
+async def test_a_read_reaches_whatsapp_in_its_shape_and_leaves_no_event(start: Start, written: str) -> None:
     upstream = Upstream()
     async with upstream.listening() as url, start(upstream_url=url) as gateway:
-        assert await mark(gateway, {"status": "read", "to": "447700900123"}) == (200, {"meta": META})
+        assert await mark(gateway, {"status": "read", "to": "447700900123"}, written) == (200, {"meta": META})
         assert upstream.asked == [
             (
                 f"/v26.0/{LINE}/messages",
