@@ -14,9 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 import structlog
+from aiohttp import encode_basic_auth
 from running import ANN, LINE, Running
 
 from gateway import logs
+from gateway.sandbox import API_KEY
 from gateway.store.postgres import Connection
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
@@ -137,6 +139,14 @@ async def traffic(running: Running) -> None:
     for fault in ({"kind": "error", "code": 131026}, {"kind": "drop_after_accept"}, {"kind": "sync_131047"}):
         await running.post("/sandbox/faults", fault)
         await running.text()
+    login = {"Authorization": encode_basic_auth("Ann Example", API_KEY)}
+    await running.post("/v1/users/login", b"", headers=login)
+    await running.post("/v1/contacts", {"contacts": [f"+{ANN}", "Ann Example"]})
+    await running.post("/v1/messages", text)
+    hsm = {"element_name": "Bob Example", "language": {}, "localizable_params": ["where is my order"]}
+    await running.post("/v1/messages", {"to": ANN, "type": "hsm", "hsm": hsm})
+    async with running.http.put(f"{running.url}/v1/messages/wamid.A", json={"status": "read"}) as read:
+        assert read.status == 200
     await running.get(f"/api/lines/{LINE}/conversations/{ANN}/window")
     await running.get("/api/messages/wamid.HBgMNDQ3NzAwOTAwMTIzFQIAEhgU0000")
     await running.get("/api/messages", reference="crm:4711")
