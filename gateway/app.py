@@ -16,6 +16,7 @@ from domain.openers import DEFAULT
 from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.gateway import GATEWAY, Clock, Gateway
+from gateway.lives import Lives
 from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
@@ -114,6 +115,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             keys=Keys(settings.api_keys),
             windows=WindowProjection(schema),
             messages=Messages(schema),
+            lives=Lives(pool, schema),
             counts=CountsProjection(schema),
             lines=Lines(schema),
             templates=TemplatesProjection(schema),

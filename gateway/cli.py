@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import asyncpg
 import cyclopts
 import uvloop
 from aiohttp import web
 
+from gateway import audit as auditing
 from gateway import doctor as examination
 from gateway import sandbox as sandboxed
 from gateway import settings as configuration
@@ -40,6 +42,10 @@ app = cyclopts.App(
 
 Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
 DataDir = Annotated[Path | None, cyclopts.Parameter(help="Embedded database, master key and sandbox clock.")]
+SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]
+
+audit = cyclopts.App(name="audit", help="Ask the log; nothing is written.")
+app.command(audit)
 
 
 class CannotStartError(Exception):
@@ -71,6 +77,24 @@ def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/we
 def doctor(*, data_dir: DataDir = None) -> None:
     """Name every setting that is missing or wrong; say whether database, upstream and webhook answer."""
     sys.exit(asyncio.run(examination.examine(_given(data_dir), say=_say)))
+
+
+@audit.command
+def explain(send_id: SendId, *, data_dir: DataDir = None) -> None:
+    """Say what was asked, what the policy saw and decided, and what became of a send."""
+    try:
+        wanted = UUID(send_id)
+    except ValueError:
+        wrong = f"{send_id!r} is no send_id: that is the UUID in the answer's Ledgerline-Send-Id"
+        raise auditing.AuditError(wrong) from None
+    _run(_explain(configuration.load(**_given(data_dir)), wanted))
+
+
+async def _explain(settings: Settings, send_id: UUID) -> None:
+    if settings.database_url is None and not settings.data_dir.is_dir():
+        raise auditing.AuditError(f"{settings.data_dir} holds no log: choose its place with --data-dir")
+    async with _databases(settings) as databases:
+        await auditing.explain_send(databases, settings.schema_name, send_id, _say)
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
@@ -191,6 +215,6 @@ def main() -> None:
         for problem in error.problems:
             print(f"ledgerline: {problem}", file=sys.stderr)  # noqa: T201 - the command's own voice
         sys.exit(2)
-    except (CannotStartError, EmbeddedError, WrongMasterKeyError) as error:
+    except (CannotStartError, auditing.AuditError, EmbeddedError, WrongMasterKeyError) as error:
         print(f"ledgerline: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
         sys.exit(1)

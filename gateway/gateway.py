@@ -12,6 +12,7 @@ from aiohttp import web
 
 from domain.openers import Openers
 from gateway.auth import Keys
+from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
 from gateway.settings import Settings
@@ -42,6 +43,7 @@ class Gateway:
     keys: Keys
     windows: WindowProjection
     messages: Messages
+    lives: Lives
     counts: CountsProjection
     lines: Lines
     templates: TemplatesProjection

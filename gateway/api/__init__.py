@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, feed, lines, messages, reports, windows
+from gateway.api import events, explanation, feed, lines, messages, reports, windows
 
 
 def add_routes(app: web.Application) -> None:
@@ -18,6 +18,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{conversation}/events", events.of_conversation)
     app.router.add_get("/api/events", feed.feed)
     app.router.add_get("/api/messages", messages.search)
+    app.router.add_get("/api/messages/{id:.+}/explanation", explanation.explanation)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)
     app.router.add_get("/api/templates", lines.templates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -18,22 +18,16 @@ from gateway.answers import rfc3339
 from gateway.api import query, views
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
-from projections.messages_query import MessageLife, concerns
-
-BEHIND: Final = 20_000
-"""Events that are looked through behind the tables: with more lag than that an answer may be older."""
-PAGE: Final = 2_000
+from projections.messages_query import MessageLife
 
 
 async def one(request: web.Request) -> web.Response:
     """GET /api/messages/{send_id or message_id}."""
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.READ)
-    life = await _life(gateway, request.match_info["id"])
-    if life is None or not (life.line is None or caller.reaches(life.line)):
-        raise query.not_found("This log knows no message with this id.")
-    history = [item for item in await _history(gateway, life) if concerns(life, item.event)]
-    [view] = await _views(gateway, caller, [life])
+    life = await life_of(request, caller)
+    history = await gateway.lives.history(life)
+    [view] = await shown(gateway, caller, [life])
     view["events"] = await views.events(gateway, history, caller)
     return errors.json(view)
 
@@ -61,35 +55,24 @@ async def search(request: web.Request) -> web.Response:
             limit=limit,
         )
     last = lives[-1].position if lives else after
-    return errors.json({"messages": await _views(gateway, caller, lives), "next": last})
+    return errors.json({"messages": await shown(gateway, caller, lives), "next": last})
 
 
-async def _life(gateway: Gateway, id_: str) -> MessageLife | None:
-    """By our id or WhatsApp's; exact behind tables that lag."""
+async def life_of(request: web.Request, caller: ApiKey) -> MessageLife:
+    """The message that a path names by our id or WhatsApp's; 404 where the caller may see none."""
+    gateway, id_ = request.app[GATEWAY], request.match_info["id"]
     try:
         send_id, key = UUID(id_), None
     except ValueError:
         send_id, key = None, gateway.log.ids.message(id_)
-    async with gateway.pool.acquire() as db:
-        last = await gateway.messages.position(db)
-        behind: list[Recorded] = []
-        while len(behind) < BEHIND and (page := await gateway.log.after(last, PAGE)):
-            behind += [item for item in page if isinstance(item, Recorded)]
-            last = page[-1].position
-        return await gateway.messages.life(db, send_id=send_id, message_key=key, behind=behind)
+    life = await gateway.lives.find(send_id=send_id, message_key=key)
+    if life is None or not (life.line is None or caller.reaches(life.line)):
+        raise query.not_found("This log knows no message with this id.")
+    return life
 
 
-async def _history(gateway: Gateway, life: MessageLife) -> list[Recorded]:
-    """The events of its conversation, from its first one on, over all linked streams."""
-    streams = set(life.streams)
-    for stream in life.streams:
-        conversation = await gateway.log.conversation(life.line or "", str(stream))
-        streams |= set(conversation.streams if conversation else ())
-    found = await gateway.log.history([*streams], life.position - 1)
-    return [item for item in found if isinstance(item, Recorded)]
-
-
-async def _views(gateway: Gateway, caller: ApiKey, lives: Sequence[MessageLife]) -> list[dict[str, Any]]:
+async def shown(gateway: Gateway, caller: ApiKey, lives: Sequence[MessageLife]) -> list[dict[str, Any]]:
+    """Messages as the API shows them, without their events."""
     positions = {position for life in lives for position in _positions(life)}
     events = {
         item.position: item for item in await gateway.log.at(sorted(positions)) if isinstance(item, Recorded)

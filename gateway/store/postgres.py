@@ -61,14 +61,15 @@ async def connect(url: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
     return connection
 
 
-def connect_pool(url: str, schema: str, *, size: int = 10) -> Pool:
+def connect_pool(url: str, schema: str, *, size: int = 10, read_only: bool = False) -> Pool:
     """A pool of at most `size` connections in the serving role; enter it with `async with`, or await it."""
+    settings = _SETTINGS | ({"default_transaction_read_only": "on"} if read_only else {})
 
     async def init(connection: Connection) -> None:
         await take_role(connection, schema)
 
     return asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=init, reset=_as_it_is, server_settings=_SETTINGS
+        url, min_size=1, max_size=size, init=init, reset=_as_it_is, server_settings=settings
     )
 
 

@@ -1,0 +1,36 @@
+"""`ledgerline audit`: questions to a log, beside a running gateway or without one; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import asyncpg
+
+from domain import explain
+from gateway.answers import rfc3339
+from gateway.app import Databases
+from gateway.lives import Lives
+from gateway.store.postgres import DATABASE_GONE, connect_pool
+
+
+class AuditError(Exception):
+    """Why a question has no answer."""
+
+
+async def explain_send(databases: Databases, schema: str, send_id: UUID, say: Callable[[str], None]) -> None:
+    """Say why a send went the way it went, without personal data. Raises AuditError."""
+    try:
+        async with connect_pool(databases.url, schema, size=2, read_only=True) as pool:
+            lives = Lives(pool, schema)
+            life = await lives.find(send_id=send_id)
+            if life is None or life.send is None:
+                raise AuditError(f"this log knows no send {send_id}")
+            told = explain.explain(await lives.history(life))
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        raise AuditError(f"the schema {schema} holds no log of this release; serve makes one") from None
+    except (*DATABASE_GONE, asyncpg.PostgresError) as error:
+        raise AuditError(f"the database can't be read ({type(error).__name__})") from None
+    say(f"{send_id}: {told.state}\n{told.summary}\n")
+    for step in told.steps:
+        say(f"{step.position:>10}  {rfc3339(step.at)}  {step.topic}\n{'':12}{step.text}")
