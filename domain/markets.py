@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, region_code_for_number
 
 LONGEST_CODE: Final = 3
 AREA_DIGITS: Final = 3
@@ -27,6 +27,19 @@ def prefix_of_phone(digits: str) -> str | None:
         if code in _CODES:
             return digits[: length + AREA_DIGITS] if code in SHARED else code
     return None
+
+
+def is_us(prefix: str | None) -> bool:
+    """Whether a market prefix is of the USA: by the area code, or by the user id's country."""
+    if prefix is None or not prefix.startswith("1"):
+        return prefix == prefix_of_bsuid("US")
+    area = prefix.removeprefix("1")
+    # Any number of the area will do: the area alone tells the country.
+    return len(area) == AREA_DIGITS and region_code_for_number(_number(area)) == "US"
+
+
+def _number(area: str) -> PhoneNumber:
+    return PhoneNumber(country_code=1, national_number=int(f"{area}2223456"))
 
 
 def prefix_of_bsuid(user_id: str) -> str:

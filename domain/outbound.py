@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from domain import markets
 from domain.hsm import UntranslatableError
 from domain.legacy import to_cloud
 from domain.policy import Kind
@@ -46,6 +47,18 @@ class SendRequest:
     def contact(self) -> str:
         """Whom it is for: digits, business-scoped user id, or group id."""
         return self.group_id or self.to or self.recipient or ""
+
+    @property
+    def market(self) -> str | None:
+        """The market prefix of the recipient."""
+        if self.to:
+            return markets.prefix_of_phone(self.to)
+        return markets.prefix_of_bsuid(self.recipient) if self.recipient else None
+
+    @property
+    def is_to_us(self) -> bool:
+        """Whether it goes to a number, or a person, of the USA."""
+        return markets.is_us(self.market)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,75 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from domain.window import Window, open_until, sendable_until
+from domain import consent as consents
+from domain.consent import LIMITED, OPTED_OUT, PAUSE, Consent
+from domain.window import REENGAGEMENT, Window, open_until, sendable_until
 
-POLICY_VERSION: Final = 1
+POLICY_VERSION: Final = 2
 """Recorded with every decision; grows whenever the same send could be judged differently."""
 
 Kind = Literal["free_form", "template", "direct_send"]
 Mode = Literal["enforce", "observe"]
-Reason = Literal["needs_no_window", "window_open", "never_opened", "window_closed", "window_closing"]
+ConsentRule = Literal["optout", "optin"]
+"""Marketing goes to whoever did not stop it, or only to whoever asked for it."""
+Reason = Literal[
+    "needs_no_window",
+    "window_open",
+    "never_opened",
+    "window_closed",
+    "window_closing",
+    "opted_out",
+    "no_opt_in",
+    "recently_limited",
+    "us_marketing",
+]
 
 NEEDS_WINDOW: Final[Mapping[Kind, bool]] = {"free_form": True, "template": False, "direct_send": False}
 """Which kinds of send may only go out while the recipient's window is open."""
+
+ASKS_CONSENT: Final[Mapping[Kind, bool]] = {"free_form": False, "template": True, "direct_send": True}
+"""Which kinds of send depend on what the person wants to be sent: who writes wants an answer."""
+
+
+class Refusal(NamedTuple):
+    """How a refusal is answered: WhatsApp's own code for it, in both dialects."""
+
+    http_status: int
+    cloud_code: int
+    onprem_code: int
+    title: str
+    """Of the Cloud API's code."""
+
+
+_RE_ENGAGEMENT: Final = Refusal(400, REENGAGEMENT, 470, "Re-engagement message")
+_NOT_DELIVERED: Final = Refusal(
+    400, LIMITED, 471, "This message was not delivered to maintain healthy ecosystem engagement."
+)
+
+REFUSALS: Final[Mapping[Reason, Refusal]] = {
+    "never_opened": _RE_ENGAGEMENT,
+    "window_closed": _RE_ENGAGEMENT,
+    "window_closing": _RE_ENGAGEMENT,
+    "opted_out": Refusal(400, OPTED_OUT, 1005, "User has stopped marketing messages"),
+    "no_opt_in": Refusal(403, 131005, 1005, "Access denied"),
+    "recently_limited": _NOT_DELIVERED,
+    "us_marketing": _NOT_DELIVERED,
+}
+"""Reasons that keep a send from leaving; every other one lets it pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator of a line chose."""
+
+    margin: int
+    """A window counts as closed so many seconds early."""
+    mode: Mode = "enforce"
+    consent: ConsentRule = "optout"
+    refuse_us_marketing: bool = False
+    """WhatsApp delivers no marketing to the USA."""
 
 
 class Send(Protocol):
@@ -28,6 +84,14 @@ class Send(Protocol):
     @property
     def kind(self) -> Kind:
         """free_form, template or direct_send."""
+
+    @property
+    def category(self) -> str | None:
+        """As declared for Direct Send."""
+
+    @property
+    def is_to_us(self) -> bool:
+        """Whether it goes to somebody in the USA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +102,8 @@ class _Decided:
     """When the window closes or closed (Unix seconds); None when it never opened."""
     opened_by: str | None
     """message_key or call_key of its newest opener."""
+    consent: dict[str, Any] | None = None
+    """What the person chose, as far as the decision looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +126,12 @@ class Allowed(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Refused(_Decided):
-    """The send must not leave: WhatsApp would fail it with 131047."""
+    """The send must not leave: WhatsApp would fail it, or the person does not want it."""
+
+    @property
+    def refusal(self) -> Refusal:
+        """How it is answered."""
+        return REFUSALS[self.reason]
 
     @property
     def allowed(self) -> Literal[False]:
@@ -75,22 +146,69 @@ class Refused(_Decided):
 Decision = Allowed | Refused
 
 
-def decide(send: Send, window: Window, *, now: int, margin: int, mode: Mode = "enforce") -> Decision:
-    """Whether `send` may leave at `now` (Unix seconds); a window counts as closed `margin` seconds early."""
+def decide(
+    send: Send,
+    window: Window,
+    consent: Consent | None = None,
+    *,
+    now: int,
+    rules: Rules,
+    category: str | None = None,
+) -> Decision:
+    """Whether `send` may leave at `now` (Unix seconds).
+
+    `consent`: None where the send does not ask for it. `category`: of the template, in lower case; None
+    where nobody knows it.
+    """
     until = open_until(window)
     opened_by = None if until is None else window.opened_by
-    if not NEEDS_WINDOW[send.kind]:
-        return Allowed("needs_no_window", mode, until, opened_by)
-    last = sendable_until(window, margin)
-    if until is None or last is None:
-        reason: Reason = "never_opened"
-    elif now < last:
-        return Allowed("window_open", mode, until, opened_by)
+    is_open = now < (sendable_until(window, rules.margin) or 0)
+    category = send.category if send.kind == "direct_send" else category
+    if NEEDS_WINDOW[send.kind]:
+        reason: Reason = "window_open" if is_open else _closed(until, now)
+    elif consent is not None and category == "marketing":
+        held_back = not is_open and _is_limited(consent, now)
+        reason = _marketing(send, consent, rules, held_back=held_back)
     else:
-        reason = "window_closing" if now < until else "window_closed"
-    if mode == "observe":
-        return Allowed(reason, mode, until, opened_by, observed=True)
-    return Refused(reason, mode, until, opened_by)
+        unwanted = consent is not None and category == "utility" and _stops(consent.about_everything)
+        reason = "opted_out" if unwanted else "needs_no_window"
+    saw = None if consent is None else _saw(category, consent)
+    if reason not in REFUSALS:
+        return Allowed(reason, rules.mode, until, opened_by, saw)
+    if rules.mode == "observe":
+        return Allowed(reason, rules.mode, until, opened_by, saw, observed=True)
+    return Refused(reason, rules.mode, until, opened_by, saw)
+
+
+def _closed(until: int | None, now: int) -> Reason:
+    if until is None:
+        return "never_opened"
+    return "window_closing" if now < until else "window_closed"
+
+
+def _marketing(send: Send, consent: Consent, rules: Rules, *, held_back: bool) -> Reason:
+    if _stops(consent.about_marketing):
+        return "opted_out"
+    if rules.consent == "optin" and not consent.opted_in:
+        return "no_opt_in"
+    if held_back:
+        return "recently_limited"
+    return "us_marketing" if rules.refuse_us_marketing and send.is_to_us else "needs_no_window"
+
+
+def _is_limited(consent: Consent, now: int) -> bool:
+    """Whether WhatsApp asked to leave the person alone; a message inside a window is no matter."""
+    return consent.limited_at is not None and now < consent.limited_at + PAUSE
+
+
+def _stops(choice: consents.Choice | None) -> bool:
+    return choice is not None and choice.value == "stop"
+
+
+def _saw(category: str | None, consent: Consent) -> dict[str, Any]:
+    of_all = category in ("utility", "authentication")
+    saw = consents.recorded(consent.about_everything if of_all else consent.about_marketing)
+    return saw | ({} if consent.limited_at is None else {"limited_at": consent.limited_at})
 
 
 def _recorded(decision: _Decided, as_of: int, *, allowed: bool) -> dict[str, Any]:
@@ -100,5 +218,5 @@ def _recorded(decision: _Decided, as_of: int, *, allowed: bool) -> dict[str, Any
         "reason": decision.reason,
         "policy_version": POLICY_VERSION,
         "window": {"open_until": decision.open_until, "opened_by": decision.opened_by, "as_of": as_of},
-        "consent": None,
+        "consent": decision.consent,
     }

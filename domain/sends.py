@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain import graph_errors, markets
+from domain import graph_errors
 from domain.callback_data import Dispatch
 from domain.events import Event, SendDispatched, SendRefused, SendRequested
 from domain.facts import Alias, AliasKind, Evidence, Fact, Group, Person, Subject
@@ -79,7 +79,7 @@ class Send:
             "category": asked.category,
             "template": asked.template,
             "language": asked.language,
-            "market": self._market(),
+            "market": asked.market,
             "decision": decision.recorded(as_of),
             "references": [str(self.ids.reference(text)) for text in own] or None,
         }
@@ -99,11 +99,6 @@ class Send:
         key = self.ids.key(purpose, self.send_id, ATTEMPT)
         public = {"send_id": str(self.send_id)} | public
         return Fact(event, self.line, subject, key, at, public, private, self.asked.group_id)
-
-    def _market(self) -> str | None:
-        if self.asked.to:
-            return markets.prefix_of_phone(self.asked.to)
-        return markets.prefix_of_bsuid(self.asked.recipient) if self.asked.recipient else None
 
     def _recipient(self) -> Subject:
         if self.asked.group_id:

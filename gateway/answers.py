@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain import policy
+from domain.consent import PAUSE
 
 
 def headers(send_id: UUID, outcome: str) -> dict[str, str]:
@@ -32,10 +33,30 @@ BUSY = "Nothing was or will be sent: the gateway is overloaded or its database i
 
 def refusal(refused: policy.Refused) -> str:
     """Why the policy refused, and what would pass."""
-    if refused.open_until is None:
-        why = "this contact has not written to this line, or what it wrote no longer counts"
-    elif refused.reason == "window_closing":
-        why = f"the window closes at {rfc3339(refused.open_until)}, too soon to be sure"
-    else:
-        why = f"the window closed at {rfc3339(refused.open_until)}"
-    return f"Refused by the gateway: {why}; a template or Direct Send is allowed."
+    until, consent = refused.open_until, refused.consent or {}
+    match refused.reason:
+        case "opted_out":
+            since = rfc3339(consent["at"])
+            why = f"this person stopped such messages at {since}"
+            right = "they may be sent again once the person resumes them"
+        case "no_opt_in":
+            why = "this line sends marketing only to people who asked for it, and no opt-in is known"
+            right = "record one with POST /api/people/{contact}/consents"
+        case "recently_limited":
+            why = f"WhatsApp held marketing to this person back at {rfc3339(consent['limited_at'])}"
+            again = rfc3339(consent["limited_at"] + PAUSE)
+            right = f"it may be tried again from {again}, or once the person writes"
+        case "us_marketing":
+            why = "this line sends no marketing to the USA, where WhatsApp delivers none"
+            right = "a utility or authentication template is allowed"
+        case _:
+            why, right = _closed(refused.reason, until), "a template or Direct Send is allowed"
+    return f"Refused by the gateway: {why}; {right}."
+
+
+def _closed(reason: policy.Reason, until: int | None) -> str:
+    if until is None:
+        return "this contact has not written to this line, or what it wrote no longer counts"
+    if reason == "window_closing":
+        return f"the window closes at {rfc3339(until)}, too soon to be sure"
+    return f"the window closed at {rfc3339(until)}"

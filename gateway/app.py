@@ -29,6 +29,7 @@ from gateway.store.postgres import DATABASE_GONE, connect_pool
 from gateway.store.tail import Tail
 from gateway.upstream import Upstream
 from projections import catalogue
+from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
@@ -114,6 +115,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             upstream=upstream,
             keys=Keys(settings.api_keys),
             windows=WindowProjection(schema),
+            consents=ConsentProjection(schema),
             messages=Messages(schema),
             lives=Lives(pool, schema),
             counts=CountsProjection(schema),
@@ -123,6 +125,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             runner=runner,
             tail=tail,
             openers=DEFAULT.with_overrides(settings.openers),
+            words=settings.words,
             metrics=Metrics(),
         )
         try:

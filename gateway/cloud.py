@@ -62,10 +62,9 @@ def render(answer: send.Answer) -> web.Response:
             return web.Response(body=body, content_type="application/json", headers=headers)
         case send.Refused(send_id, decision):
             headers = answers.headers(send_id, "refused")
-            details, trace = answers.refusal(decision), str(send_id)
-            return errors.graph(
-                400, 131047, "Re-engagement message", details=details, trace=trace, headers=headers
-            )
+            refusal, details, trace = decision.refusal, answers.refusal(decision), str(send_id)
+            status, code, title = refusal.http_status, refusal.cloud_code, refusal.title
+            return errors.graph(status, code, title, details=details, trace=trace, headers=headers)
         case send.Failed(send_id, status, _, body) if body:
             headers = answers.headers(send_id, "failed")
             return web.Response(body=body, status=status, content_type="application/json", headers=headers)

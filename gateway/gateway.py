@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from domain.consent_words import ConsentWords
 from domain.openers import Openers
 from gateway.auth import Keys
 from gateway.lives import Lives
@@ -20,6 +21,7 @@ from gateway.store.log import Log
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
 from gateway.upstream import Upstream
+from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
@@ -42,6 +44,7 @@ class Gateway:
     upstream: Upstream
     keys: Keys
     windows: WindowProjection
+    consents: ConsentProjection
     messages: Messages
     lives: Lives
     counts: CountsProjection
@@ -51,6 +54,7 @@ class Gateway:
     runner: Runner
     tail: Tail
     openers: Openers
+    words: ConsentWords
     metrics: Metrics
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     streams: set[asyncio.Task[None]] = field(default_factory=set)

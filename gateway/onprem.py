@@ -143,7 +143,8 @@ def render(answer: send.Answer) -> web.Response:
             headers = answers.headers(send_id, "accepted")
             return errors.json(_accepted(body), status=201, headers=headers)
         case send.Refused(send_id, decision):
-            return _error(400, 470, answers.refusal(decision), answers.headers(send_id, "refused"))
+            status, code = decision.refusal.http_status, decision.refusal.onprem_code
+            return _error(status, code, answers.refusal(decision), answers.headers(send_id, "refused"))
         case send.Failed(send_id, _, code, body):
             return _failed(send_id, code, body)
         case send.Unknown(send_id):

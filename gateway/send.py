@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from domain import callback_data, graph_errors, policy
+from domain.consent import NOTHING_KNOWN, Consent
 from domain.events import SendAccepted, SendFailed, SendUnknown
 from domain.facts import Fact
 from domain.outbound import SendRequest, upstream_body
@@ -25,6 +27,7 @@ from gateway.auth import ApiKey
 from gateway.gateway import Gateway
 from gateway.logs import get_logger
 from gateway.store.codec import decode
+from gateway.store.directory import Conversation
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE
 from projections.window import NEVER_SEEN, Read
@@ -94,10 +97,14 @@ async def send(
 
 
 async def _decide(gateway: Gateway, one: Send, path: str) -> Answer:
-    seen = await _window(gateway, one)
-    settings, now = gateway.settings, int(one.now.timestamp())
+    seen, consent = await _seen(gateway, one)
     decision = policy.decide(
-        one.asked, seen.window, now=now, margin=settings.margin(one.line), mode=settings.mode(one.line)
+        one.asked,
+        seen.window,
+        consent,
+        now=int(one.now.timestamp()),
+        rules=gateway.settings.rules(one.line),
+        category=await _category(gateway, one, path),
     )
     match decision:
         case policy.Refused():
@@ -108,21 +115,45 @@ async def _decide(gateway: Gateway, one: Send, path: str) -> Answer:
             return await _forward(gateway, one, path, decision, seen.as_of)
 
 
-async def _window(gateway: Gateway, one: Send) -> Read:
-    """The window as it is at this moment, however far its projection lags."""
+async def _seen(gateway: Gateway, one: Send) -> tuple[Read, Consent | None]:
+    """The window, and what the person chose where that counts: as of now, however far projections lag."""
+    asks_consent = policy.ASKS_CONSENT[one.asked.kind] and one.asked.group_id is None
     async with asyncio.timeout(PATIENCE):
-        conversation = (
-            gateway.log.group(one.line, one.asked.group_id)
-            if one.asked.group_id
-            else await gateway.log.conversation(one.line, one.asked.contact)
-        )
-        if conversation is None:
-            return NEVER_SEEN
+        conversations = await _conversations(gateway, one, everywhere=asks_consent)
+        own = [stream for known in conversations if known.line == one.line for stream in known.streams]
+        all_ = [stream for known in conversations for stream in known.streams]
+        if not conversations:
+            return NEVER_SEEN, NOTHING_KNOWN if asks_consent else None
+        seen, consent = NEVER_SEEN, NOTHING_KNOWN
         async with gateway.pool.acquire() as db:
-            seen = await gateway.windows.read(db, conversation.streams, decode)
+            if own:
+                seen = await gateway.windows.read(db, own, decode)
+            if asks_consent:
+                consent = await gateway.consents.read(db, all_, decode)
     if disputed_by(seen.window) is not None:
         gateway.metrics.disputed.inc()
-    return seen
+    return seen, consent if asks_consent else None
+
+
+async def _conversations(gateway: Gateway, one: Send, *, everywhere: bool) -> Sequence[Conversation]:
+    """Those that bear on the send: a consent binds every line, a window only its own."""
+    if one.asked.group_id:
+        return [gateway.log.group(one.line, one.asked.group_id)]
+    if everywhere:
+        return await gateway.log.everywhere(one.asked.contact)
+    conversation = await gateway.log.conversation(one.line, one.asked.contact)
+    return [conversation] if conversation else []
+
+
+async def _category(gateway: Gateway, one: Send, path: str) -> str | None:
+    """The template's category, as far as it is known."""
+    asked = one.asked
+    if path.endswith("/marketing_messages"):
+        return "marketing"
+    if asked.template is None or asked.language is None:
+        return None
+    async with asyncio.timeout(PATIENCE), gateway.pool.acquire() as db:
+        return await gateway.templates.category(db, asked.template, asked.language)
 
 
 async def _refuse(gateway: Gateway, one: Send, decision: policy.Refused, as_of: int) -> Answer:

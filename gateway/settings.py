@@ -35,7 +35,9 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableError
 
+from domain.consent_words import DEFAULT_WORDS, NO_WORDS, ConsentWords
 from domain.openers import DEFAULT
+from domain.policy import ConsentRule, Rules
 from gateway.auth import ApiKey, parse_key
 
 PREFIX = "LEDGERLINE_"
@@ -57,6 +59,8 @@ class LineSettings(BaseModel):
 
     policy: Mode | None = None
     window_margin: int | None = Field(None, ge=0, le=3600)
+    consent: ConsentRule | None = None
+    refuse_us_marketing: bool = False
 
 
 class Settings(BaseSettings):
@@ -85,6 +89,10 @@ class Settings(BaseSettings):
     policy: Mode = "enforce"
     window_margin: int = Field(60, ge=0, le=3600)
     retention_months: int | None = Field(None, ge=1)
+    consent: ConsentRule = "optout"
+    consent_words: bool = True
+    stop_words: Annotated[tuple[str, ...], NoDecode] = ()
+    start_words: Annotated[tuple[str, ...], NoDecode] = ()
     openers: dict[str, bool] = {}
     line: dict[str, LineSettings] = {}
 
@@ -97,7 +105,7 @@ class Settings(BaseSettings):
             wrong = [_problem(dict(item)) for item in error.errors(include_input=False)]
             raise SettingsError(wrong + _missing(values)) from None
 
-    @field_validator("master_key", "lines", "app_secrets", mode="before")
+    @field_validator("master_key", "lines", "app_secrets", "stop_words", "start_words", mode="before")
     @classmethod
     def _commas(cls, value: object) -> object:
         return _split(value)
@@ -189,6 +197,23 @@ class Settings(BaseSettings):
         """How many seconds before the window's end a free-form send is refused."""
         own = self.line.get(line)
         return own.window_margin if own and own.window_margin is not None else self.window_margin
+
+    def rules(self, line: str) -> Rules:
+        """What the policy goes by on one line."""
+        own = self.line.get(line)
+        return Rules(
+            margin=self.margin(line),
+            mode=self.mode(line),
+            consent=own.consent if own and own.consent else self.consent,
+            refuse_us_marketing=own is not None and own.refuse_us_marketing,
+        )
+
+    @property
+    def words(self) -> ConsentWords:
+        """The words by which a customer stops and resumes."""
+        if not self.consent_words:
+            return NO_WORDS
+        return DEFAULT_WORDS.extended(self.stop_words, self.start_words)
 
 
 class _FileVariables(PydanticBaseSettingsSource):

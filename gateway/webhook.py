@@ -59,7 +59,13 @@ async def callback(request: web.Request) -> web.Response:
 
 def _facts(gateway: Gateway, body: bytes) -> list[Fact] | None:
     """All facts of a callback; None when it holds more updates than WhatsApp ever batches."""
-    found = inbound.updates(body, ids=gateway.log.ids, openers=gateway.openers, recorded_at=gateway.clock())
+    found = inbound.updates(
+        body,
+        ids=gateway.log.ids,
+        openers=gateway.openers,
+        recorded_at=gateway.clock(),
+        words=gateway.words,
+    )
     updates = list(islice(found, MAX_UPDATES + 1))
     return None if len(updates) > MAX_UPDATES else list(chain.from_iterable(updates))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from projections import runner
+from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages import MessagesProjection
@@ -10,7 +11,7 @@ from projections.runner import Projection
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
 
-_ALL = (WindowProjection, MessagesProjection, CountsProjection, TemplatesProjection, Lines)
+_ALL = (WindowProjection, ConsentProjection, MessagesProjection, CountsProjection, TemplatesProjection, Lines)
 
 
 def projections(schema: str) -> list[Projection]:

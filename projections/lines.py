@@ -10,6 +10,7 @@ from domain.events import (
     AccountNoticeReceived,
     CallReceived,
     ConsentChanged,
+    Event,
     MessageReceived,
     Recorded,
     SendDispatched,
@@ -73,7 +74,12 @@ def _rows(page: Iterable[Recorded]) -> Iterator[LineRow]:
         event = item.event
         if event.line is None:
             continue
-        if isinstance(event, WEBHOOK):
+        if isinstance(event, WEBHOOK) and not _is_told_by_us(event):
             yield LineRow(event.line, last_webhook_at=event.timestamp)
         elif isinstance(event, SendDispatched):
             yield LineRow(event.line, last_send_at=event.timestamp)
+
+
+def _is_told_by_us(event: Event) -> bool:
+    """Whether a consent came from our own side: no sign that WhatsApp still calls back."""
+    return isinstance(event, ConsentChanged) and event.source in ("api", "import")

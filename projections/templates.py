@@ -60,6 +60,11 @@ class TemplatesProjection:
         """Every template that WhatsApp's webhooks told of."""
         return [from_record(TemplateRow, record) for record in await db.fetch(self._sql["read"])]
 
+    async def category(self, db: Connection, name: str, language: str) -> str | None:
+        """WhatsApp's category of a template, in lower case; None where nothing told it."""
+        word = await db.fetchval(self._sql["category"], name, language.replace("-", "_"))
+        return None if word is None else str(word).lower()
+
     async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
         """Merge what the page tells of templates."""
         events = (item.event for item in page)

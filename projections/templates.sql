@@ -32,6 +32,12 @@ select account, name, language, status_at, status_key, status, reason,
 from {schema}.templates
 order by account, name, language
 
+-- category --
+select category from {schema}.templates
+where name = $1 and language = $2 and category is not null
+order by category_at desc, category_key desc
+limit 1
+
 -- save template --
 insert into {schema}.templates_v1
 select r.* from unnest($1::{schema}.templates_v1[]) as r

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from domain.consent_words import DEFAULT_WORDS, ConsentWords
 from domain.events import UnrecognisedReceived
 from domain.facts import Fact, Item
 from domain.ids import Ids
 from domain.inbound import wire
 from domain.inbound.calls import call, call_status
 from domain.inbound.context import Context
-from domain.inbound.messages import echo, history, message
+from domain.inbound.messages import echo, history, received
 from domain.inbound.notices import LISTED, WHOLE, about_owner
 from domain.inbound.statuses import status
 from domain.inbound.wire import Json
@@ -23,7 +25,7 @@ from domain.openers import Openers
 Translate = Callable[[Context, Json], Fact | Iterable[Fact]]
 
 _MESSAGES: Final[Mapping[str, Translate]] = {
-    "messages": message,
+    "messages": received,
     "message_echoes": echo,
     "statuses": status,
     "history": history,
@@ -50,9 +52,11 @@ _SOURCES: Final = {
 _SURROUNDINGS: Final = frozenset({"messaging_product", "metadata", "contacts"})
 
 
-def updates(body: bytes, *, ids: Ids, openers: Openers, recorded_at: datetime) -> Iterator[Sequence[Fact]]:
+def updates(
+    body: bytes, *, ids: Ids, openers: Openers, recorded_at: datetime, words: ConsentWords = DEFAULT_WORDS
+) -> Iterator[Sequence[Fact]]:
     """The facts of each update of a signed callback, in order; never raises on what WhatsApp sent."""
-    at = Context(ids, openers, recorded_at)
+    at = Context(ids, openers, recorded_at, words)
     try:
         parsed = wire.load(body)
     except ValueError as error:
@@ -78,7 +82,7 @@ def _items(at: Context, parsed: Any) -> Iterator[Placed]:
             continue
         account, time = wire.object_id(entry.get("id")) or "unknown", wire.seconds(entry.get("time"))
         for change in changes:
-            yield from _of_change(Context(at.ids, at.openers, at.recorded_at, account, time), change)
+            yield from _of_change(replace(at, account=account, time=time), change)
 
 
 def _of_change(at: Context, change: Any) -> Iterator[Placed]:

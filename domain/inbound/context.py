@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.consent_words import DEFAULT_WORDS, ConsentWords
 from domain.events import Event, UnrecognisedReceived
 from domain.facts import Account, Fact, Item, Line, Subject
 from domain.ids import Ids
@@ -23,6 +24,7 @@ class Context:
     ids: Ids
     openers: Openers
     recorded_at: datetime
+    words: ConsentWords = DEFAULT_WORDS
     account: str = "unknown"
     """Id of the WhatsApp Business Account, or of the portfolio."""
     time: int | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from domain.events import MessageReceived
-from domain.facts import Alias, Evidence, Fact, Item
+from domain.events import ConsentChanged, MessageReceived
+from domain.facts import Alias, Evidence, Fact, Item, Person
 from domain.inbound import notices, whom, wire
 from domain.inbound.context import Context
 from domain.inbound.wire import Json
@@ -55,6 +55,38 @@ def message(at: Context, item: Json, direction: str | None = None) -> Fact:
     return at.fact(
         MessageReceived, subject or Item(at.account), key, public=public, private=private, group_id=group_id
     )
+
+
+def received(at: Context, item: Json) -> Iterator[Fact]:
+    """A message that came in, and what it says about further messages when it is a word for that."""
+    fact = message(at, item)
+    yield fact
+    is_live = at.source == "live" and fact.event is MessageReceived
+    if not is_live or fact.group_id is not None or not isinstance(fact.subject, Person):
+        return
+    said = _said(item)
+    meaning = at.words.meaning(said) if said else None
+    if said and meaning:
+        public = {
+            "category": meaning.category,
+            "value": meaning.value,
+            "source": "keyword",
+            **at.times(item.get("timestamp")),
+        }
+        private = {"message_id": item.get("id"), "text": said}
+        key = at.ids.key("consent-word", fact.key)
+        yield at.fact(ConsentChanged, fact.subject, key, public=public, private=private)
+
+
+def _said(item: Json) -> str | None:
+    """What a text or the button of a template says."""
+    match item.get("type"):
+        case "text":
+            return wire.text(wire.inner(item, "text").get("body"))
+        case "button":
+            return wire.text(wire.inner(item, "button").get("text"))
+        case _:
+            return None
 
 
 def echo(at: Context, item: Json) -> Fact:

@@ -14,7 +14,7 @@ from gateway.auth import ApiKey, Scope
 from gateway.gateway import Gateway
 
 _OUTSIDE: Final = frozenset({"originator_id", "originator_version", "timestamp", "sealed", "at"})
-_TIMES: Final = frozenset({"at", "at_used", "dispatched_at", "expires_at", "open_until"})
+_TIMES: Final = frozenset({"at", "at_used", "dispatched_at", "expires_at", "open_until", "limited_at"})
 
 
 async def events(gateway: Gateway, recorded: list[Recorded], caller: ApiKey) -> list[dict[str, Any]]:

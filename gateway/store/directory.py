@@ -140,6 +140,20 @@ class Directory:
             rows = []
         return Conversation(line, tuple(row["conversation_id"] for row in rows)) if rows else None
 
+    async def everywhere(self, contact: str) -> list[Conversation]:
+        """The conversations of a person on every line; `contact` as in `conversation`."""
+        conversation_id = _uuid(contact)
+        if conversation_id:
+            rows = await self._pool.fetch(self._sql["everywhere of conversation"], conversation_id)
+        elif alias := _alias(contact):
+            rows = await self._pool.fetch(self._sql["everywhere of alias"], self._subjects.of_contact(alias))
+        else:
+            rows = []
+        streams: dict[str, list[UUID]] = {}
+        for row in rows:
+            streams.setdefault(row["line"], []).append(row["conversation_id"])
+        return [Conversation(line, tuple(of_line)) for line, of_line in streams.items()]
+
     def group(self, line: str, group_id: str) -> Conversation:
         """The conversation of a line with a group."""
         return Conversation(line, (self._ids.group_stream(line, self._ids.group(line, group_id)),))

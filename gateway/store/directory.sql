@@ -88,3 +88,21 @@ where o.conversation_id = $1 and o.line = $2
 union all
 select g.conversation_id from {schema}.conversations g
 where g.conversation_id = $1 and g.line = $2 and g.group_key is not null
+
+-- everywhere of alias --
+select c.conversation_id, c.line
+from {schema}.person_aliases a
+join {schema}.people h on h.person_id = a.person_id
+join {schema}.people p on p.root_id = h.root_id
+join {schema}.conversations c on c.person_id = p.person_id
+where a.alias = $1
+order by p.made, c.line
+
+-- everywhere of conversation --
+select c.conversation_id, c.line
+from {schema}.conversations o
+join {schema}.people h on h.person_id = o.person_id
+join {schema}.people p on p.root_id = h.root_id
+join {schema}.conversations c on c.person_id = p.person_id
+where o.conversation_id = $1
+order by p.made, c.line

@@ -146,6 +146,10 @@ class Log:
         """
         return await self._directory.conversation(line, contact)
 
+    async def everywhere(self, contact: str) -> list[Conversation]:
+        """The conversations of a person on every line; `contact` as in `conversation`."""
+        return await self._directory.everywhere(contact)
+
     def group(self, line: str, group_id: str) -> Conversation:
         """The conversation of a line with a group."""
         return self._directory.group(line, group_id)

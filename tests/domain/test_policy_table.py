@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 import pytest
 from made_events import HOUR, LINE, NOW, call, made, message, send_failed, status
 
-from domain.events import CallReceived, Event, MessageReceived, SendAccepted
+from domain import consent as consents
+from domain.consent import NOTHING_KNOWN
+from domain.events import CallReceived, ConsentChanged, Event, MessageReceived, SendAccepted
 from domain.openers import DEFAULT
 from domain.outbound import Malformed, Read, SendRequest, parse_cloud
-from domain.policy import Allowed, Decision, Mode, Refused, decide
+from domain.policy import ASKS_CONSENT, Allowed, Decision, Mode, Refused, Rules, decide
 from domain.window import EMPTY, disputed_by, fold, open_until
 
 MARGIN = 60
@@ -52,16 +54,24 @@ def parsed(asked: dict[str, Any]) -> SendRequest:
 
 
 def decided(
-    asked: dict[str, Any], events: Sequence[Event], *, mode: Mode = "enforce", now: int = NOW
+    asked: dict[str, Any],
+    events: Sequence[Event],
+    *,
+    mode: Mode = "enforce",
+    now: int = NOW,
+    category: str | None = None,
+    **rules: Any,
 ) -> Decision:
-    """The decision about a send on LINE: only the events of its own conversation are seen."""
+    """The decision about a send on LINE: its window by its own conversation, consent by every line's."""
     request = parsed(asked)
     own = [
         event
         for event in events
         if (event.line, getattr(event, "group_key", None)) == (LINE, request.group_id)
     ]
-    return decide(request, reduce(fold, own, EMPTY), now=now, margin=MARGIN, mode=mode)
+    window = reduce(fold, own, EMPTY)
+    consent = reduce(consents.fold, events, NOTHING_KNOWN) if ASKS_CONSENT[request.kind] else None
+    return decide(request, window, consent, now=now, rules=Rules(MARGIN, mode, **rules), category=category)
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,9 @@ class Row:
     asked: dict[str, Any]
     events: tuple[Event, ...]
     decision: type[Decision]
+    category: str | None = None
+    rules: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
 
 
 TEXT = body()
@@ -84,6 +97,19 @@ FREE_ENTRY = status(
     NOW, "sent", conversation={"origin": "referral_conversion", "expires_at": NOW + 40 * HOUR}
 )
 LATE_REFUSAL = status(NOW, "failed", code=131047, dispatched_at=NOW - 1, send_id="s")
+
+
+def chose(
+    value: str, category: str = "marketing_messages", at: int = NOW - HOUR, **public: Any
+) -> ConsentChanged:
+    known = {"key": f"c{at}", "source": "whatsapp"} | public
+    return made(ConsentChanged, category=category, value=value, at_used=at, **known)
+
+
+STOP, STOP_ALL = chose("stop"), chose("stop", "all")
+LIMITED = (status(NOW - HOUR, "failed", code=131049), chose("resume"))
+OPTIN = {"consent": "optin"}
+US_TEMPLATE = TEMPLATE | {"to": "+14155550123"}
 
 
 def both(number: str, asked: dict[str, Any]) -> list[Row]:
@@ -162,13 +188,75 @@ ROWS = [
     ),
     Row("40-closed", TEMPLATE, (), Allowed),
     Row("40-open", TEMPLATE, OPEN, Allowed),
-    Row("40-authentication", TEMPLATE | {"category": "authentication"}, (), Allowed),
+    *(
+        Row(f"40-{category}-{name}", TEMPLATE, events, Allowed, category)
+        for category in ("utility", "authentication")
+        for name, events in (("none", ()), ("stop", (STOP,)), ("stop-open", (STOP, *OPEN)))
+    ),
+    Row("34-marketing-stop", body(category="utility"), (STOP,), Allowed),
+    Row("34-stop-of-all", body(category="utility"), (STOP_ALL,), Refused, reason="opted_out"),
+    Row("35-stop-of-all", body(category="authentication"), (STOP_ALL,), Allowed),
+    Row("41", TEMPLATE, (STOP_ALL,), Refused, "utility", reason="opted_out"),
+    Row("41-open", TEMPLATE, (STOP_ALL, *OPEN), Refused, "utility", reason="opted_out"),
+    Row("41-resumed", TEMPLATE, (STOP_ALL, chose("resume", "all", NOW)), Allowed, "utility"),
+    Row("41-marketing-resumed", TEMPLATE, (STOP_ALL, chose("resume", at=NOW)), Allowed, "utility"),
+    Row("42", TEMPLATE, (STOP_ALL,), Allowed, "authentication"),
+    Row("43-optout", TEMPLATE, (), Allowed, "marketing"),
+    Row("43-optin", TEMPLATE, (), Refused, "marketing", OPTIN, "no_opt_in"),
+    Row("43-optin-given", TEMPLATE, (chose("resume"),), Allowed, "marketing", OPTIN),
+    Row(
+        "43-optin-by-keyword",
+        TEMPLATE,
+        (chose("resume", "all", source="keyword"),),
+        Refused,
+        "marketing",
+        OPTIN,
+        "no_opt_in",
+    ),
+    *(
+        Row(f"44-{name}", TEMPLATE, (STOP, *more), Refused, "marketing", reason="opted_out")
+        for name, more in (("closed", ()), ("open", OPEN))
+    ),
+    Row("44-all", TEMPLATE, (STOP_ALL,), Refused, "marketing", reason="opted_out"),
+    Row("44-another-line", TEMPLATE, (chose("stop", line=LINE_B),), Refused, "marketing"),
+    Row("44-131050-by-status", TEMPLATE, (status(NOW, "failed", code=131050),), Refused, "marketing"),
+    Row("44-131050-at-once", TEMPLATE, (send_failed(NOW, 131050),), Refused, "marketing"),
+    Row("45", TEMPLATE, (chose("resume", at=NOW), STOP), Allowed, "marketing"),
+    Row(
+        "45-after-131050",
+        TEMPLATE,
+        (chose("resume", at=NOW), send_failed(NOW - 1, 131050)),
+        Allowed,
+        "marketing",
+    ),
+    Row("46", TEMPLATE, (STOP,), Allowed),
+    Row("48-stop-of-all", TEMPLATE, (STOP_ALL,), Allowed),
+    Row("50-closed", TEMPLATE, LIMITED, Refused, "marketing", reason="recently_limited"),
+    Row("50-open", TEMPLATE, (*LIMITED, *OPEN), Allowed, "marketing"),
+    Row("50-utility", TEMPLATE, LIMITED, Allowed, "utility"),
+    Row("50-at-once", TEMPLATE, (send_failed(NOW - HOUR, 131049),), Refused, "marketing"),
+    Row("50-a-day-later", TEMPLATE, (status(NOW - 24 * HOUR, "failed", code=131049),), Allowed, "marketing"),
+    Row("51", US_TEMPLATE, (), Allowed, "marketing"),
+    Row("51-refused", US_TEMPLATE, (), Refused, "marketing", {"refuse_us_marketing": True}, "us_marketing"),
+    Row("51-utility", US_TEMPLATE, (), Allowed, "utility", {"refuse_us_marketing": True}),
+    Row("51-elsewhere", TEMPLATE, (), Allowed, "marketing", {"refuse_us_marketing": True}),
+    Row(
+        "51-canada",
+        TEMPLATE | {"to": "+14165550123"},
+        (),
+        Allowed,
+        "marketing",
+        {"refuse_us_marketing": True},
+    ),
 ]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.number) for row in ROWS])
 def test_the_policy_decides_as_the_table_says(row: Row) -> None:
-    assert type(decided(row.asked, row.events)) is row.decision
+    decision = decided(row.asked, row.events, category=row.category, **row.rules)
+
+    assert type(decision) is row.decision
+    assert row.reason in (None, decision.reason)
 
 
 def test_row_8_a_call_opens_from_its_connect_not_from_its_end() -> None:
@@ -182,7 +270,7 @@ def test_row_8_a_call_opens_from_its_connect_not_from_its_end() -> None:
 def test_row_10_within_the_margin_the_window_itself_is_still_open() -> None:
     window = fold(EMPTY, inbound("text", NOW - 24 * HOUR + MARGIN))
     assert window.is_open(NOW)
-    assert decide(parsed(TEXT), window, now=NOW, margin=MARGIN).reason == "window_closing"
+    assert decide(parsed(TEXT), window, now=NOW, rules=Rules(MARGIN)).reason == "window_closing"
 
 
 def test_row_27_a_doubted_refusal_is_named() -> None:
@@ -203,6 +291,21 @@ def test_row_52_an_observing_line_lets_pass_and_says_what_it_would_have_refused(
     assert "observed" not in decided(TEXT, OPEN, mode="observe").recorded(7)
 
 
+def test_an_observing_line_lets_pass_what_a_person_does_not_want() -> None:
+    recorded = decided(TEMPLATE, (STOP,), category="marketing", mode="observe").recorded(7)
+
+    assert (recorded["allowed"], recorded["observed"], recorded["reason"]) == (True, True, "opted_out")
+
+
+def test_a_decision_records_the_choice_it_saw() -> None:
+    seen = decided(TEMPLATE, (STOP, *LIMITED[:1]), category="marketing").recorded(7)["consent"]
+    stop = {"state": "stop", "source": "whatsapp", "at": NOW - HOUR, "key": f"c{NOW - HOUR}"}
+
+    assert seen == stop | {"limited_at": NOW - HOUR}
+    assert decided(TEMPLATE, ()).recorded(7)["consent"] == {"state": "none"}
+    assert decided(TEXT, (STOP,)).recorded(7)["consent"] is None
+
+
 def test_row_53_a_bsuid_in_to_is_refused_naming_recipient() -> None:
     answer = parse_cloud(json.dumps(body(to="GB.7700900123456789012")).encode())
     assert isinstance(answer, Malformed)
@@ -219,7 +322,7 @@ def test_a_decision_records_what_the_policy_saw() -> None:
         "allowed": True,
         "mode": "enforce",
         "reason": "window_open",
-        "policy_version": 1,
+        "policy_version": 2,
         "window": {"open_until": NOW + 23 * HOUR, "opened_by": f"m{NOW - HOUR}", "as_of": 42},
         "consent": None,
     }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from domain.events import (
     CallReceived,
+    ConsentChanged,
     Event,
     MessageReceived,
     Recorded,
@@ -43,7 +44,7 @@ sends = st.sampled_from(SENDS)
 keys = st.sampled_from(MESSAGES)
 lines = st.sampled_from(LINES)
 attempts = st.integers(1, 2)
-codes = st.sampled_from([None, 131047, 131026])
+codes = st.sampled_from([None, 131047, 131026, 131049, 131050])
 pricings = st.none() | st.fixed_dictionaries(
     {"model": st.just("PMP"), "category": st.sampled_from(["utility", "marketing"])},
     optional={
@@ -124,6 +125,13 @@ events = st.one_of(
         settled_as=st.sampled_from(["accepted", "failed", "resend"]),
         by=st.just("operator"),
         message_key=st.none() | keys,
+    ),
+    _made(
+        ConsentChanged,
+        category=st.sampled_from(["marketing_messages", "all"]),
+        value=st.sampled_from(["stop", "resume"]),
+        source=st.sampled_from(["whatsapp", "keyword", "api"]),
+        at_used=times,
     ),
     _made(
         TemplateChanged,

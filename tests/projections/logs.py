@@ -18,6 +18,8 @@ SCHEMA = "ledgerline"
 TABLES = {
     "window_v1": "stream, line, known_since, opened_at, opened_by, confirmed_at, refused_at, refused_by, "
     "changed_at, free_entry_until",
+    "consent_v1": "stream, marketing_at, marketing_key, marketing, marketing_source, everything_at, "
+    "everything_key, everything, everything_source, limited_at",
     "sends_v1": "send_id, requested_at, line, group_key, caller, face, kind, type, category, template, "
     "language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, state",
     "send_references_v1": "reference, send_id",
