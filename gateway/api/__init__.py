@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, explanation, feed, lines, messages, reports, windows
+from gateway.api import events, explanation, feed, lines, messages, people, reports, windows
 
 
 def add_routes(app: web.Application) -> None:
@@ -21,6 +21,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/messages/{id:.+}/explanation", explanation.explanation)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)
+    app.router.add_get("/api/people/{contact}/consents", people.consent)
+    app.router.add_post("/api/people/{contact}/consents", people.change)
     app.router.add_get("/api/templates", lines.templates)
     app.router.add_get("/openapi.json", openapi)
 

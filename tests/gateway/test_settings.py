@@ -44,6 +44,10 @@ EVERY: dict[str, tuple[str, str, Any]] = {
     ),
     "POLICY": ("policy", "observe", "observe"),
     "WINDOW_MARGIN": ("window_margin", "0", 0),
+    "CONSENT": ("consent", "optin", "optin"),
+    "CONSENT_WORDS": ("consent_words", "false", False),
+    "STOP_WORDS": ("stop_words", "foo, no more", ("foo", "no more")),
+    "START_WORDS": ("start_words", "bar", ("bar",)),
     "RETENTION_MONTHS": ("retention_months", "6", 6),
 }
 
