@@ -25,6 +25,7 @@ from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
+from projections.observed import ObservedProjection
 from projections.runner import Runner
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
@@ -48,6 +49,7 @@ class Gateway:
     messages: Messages
     lives: Lives
     counts: CountsProjection
+    observed: ObservedProjection
     lines: Lines
     templates: TemplatesProjection
     numbers: Numbers

@@ -7,11 +7,20 @@ from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages import MessagesProjection
+from projections.observed import ObservedProjection
 from projections.runner import Projection
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
 
-_ALL = (WindowProjection, ConsentProjection, MessagesProjection, CountsProjection, TemplatesProjection, Lines)
+_ALL = (
+    WindowProjection,
+    ConsentProjection,
+    MessagesProjection,
+    CountsProjection,
+    TemplatesProjection,
+    Lines,
+    ObservedProjection,
+)
 
 
 def projections(schema: str) -> list[Projection]:

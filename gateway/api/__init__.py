@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, explanation, feed, lines, messages, people, reports, windows
+from gateway.api import events, explanation, feed, lines, messages, observed, people, reports, windows
 
 
 def add_routes(app: web.Application) -> None:
@@ -23,6 +23,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/reports/counts", reports.counts)
     app.router.add_get("/api/people/{contact}/consents", people.consent)
     app.router.add_post("/api/people/{contact}/consents", people.change)
+    app.router.add_get("/api/reports/observed", observed.observed)
     app.router.add_get("/api/templates", lines.templates)
     app.router.add_get("/openapi.json", openapi)
 

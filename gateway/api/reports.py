@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,33 +17,59 @@ from gateway.gateway import GATEWAY
 from projections.counts import GROUPS
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The days of a zone that a report is about, `to_day` exclusive, and its line; None: all lines."""
+
+    from_day: date
+    to_day: date
+    time_zone: str
+    line: str | None
+
+
 async def counts(request: web.Request) -> web.Response:
     """GET /api/reports/counts?from=&to=&line=&group_by=: by days of the account's zone, `to` exclusive.
 
     Without them: the current month. `group_by` is repeatable, or has commas; default day.
     """
     gateway = request.app[GATEWAY]
-    line = request.query.get("line")
-    caller = caller_of(request, Scope.READ, line)
-    if line is None and caller.lines:
-        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
-    zone = gateway.settings.time_zone
-    today = gateway.clock().astimezone(ZoneInfo(zone)).date()
-    from_day = query.day(request, "from") or today.replace(day=1)
-    to_day = query.day(request, "to") or today + timedelta(days=1)
+    about = asked(request)
     async with gateway.pool.acquire() as db:
         report = await gateway.counts.report(
-            db, from_day=from_day, to_day=to_day, time_zone=zone, line=line, group_by=_groups(request)
+            db,
+            from_day=about.from_day,
+            to_day=about.to_day,
+            time_zone=about.time_zone,
+            line=about.line,
+            group_by=_groups(request),
         )
     return errors.json(
         {
             "as_of": report.as_of,
-            "time_zone": zone,
+            "time_zone": about.time_zone,
             "currency": gateway.settings.currency,
             "rows": [_row(row) for row in report.rows],
             "totals": report.totals,
         }
     )
+
+
+def asked(request: web.Request) -> Asked:
+    """What the caller asked for and may see; the current month without `from` and `to`."""
+    gateway = request.app[GATEWAY]
+    line = request.query.get("line")
+    caller = caller_of(request, Scope.READ, line)
+    if line is None and caller.lines:
+        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
+    zone = gateway.settings.time_zone
+    from_day, to_day = current_month(gateway.clock(), zone)
+    return Asked(query.day(request, "from") or from_day, query.day(request, "to") or to_day, zone, line)
+
+
+def current_month(now: datetime, time_zone: str) -> tuple[date, date]:
+    """Its first day, and the day after `now`."""
+    today = now.astimezone(ZoneInfo(time_zone)).date()
+    return today.replace(day=1), today + timedelta(days=1)
 
 
 def _groups(request: web.Request) -> list[str]:

@@ -44,6 +44,9 @@ sends = st.sampled_from(SENDS)
 keys = st.sampled_from(MESSAGES)
 lines = st.sampled_from(LINES)
 attempts = st.integers(1, 2)
+decisions = st.sampled_from(
+    [{}, {"reason": "window_open"}, *({"reason": one, "observed": True} for one in ("closed", "opted_out"))]
+)
 codes = st.sampled_from([None, 131047, 131026, 131049, 131050])
 pricings = st.none() | st.fixed_dictionaries(
     {"model": st.just("PMP"), "category": st.sampled_from(["utility", "marketing"])},
@@ -108,7 +111,7 @@ events = st.one_of(
             face=st.just("cloud"),
             kind=st.sampled_from(["free_form", "template"]),
             type=st.just("text"),
-            decision=st.just({}),
+            decision=decisions,
             category=st.sampled_from([None, "utility"]),
             references=st.none() | st.lists(st.sampled_from(REFERENCES), unique=True),
         )

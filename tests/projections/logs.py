@@ -29,6 +29,8 @@ TABLES = {
     "counts_sends_v1": "*",
     "counts_deliveries_v1": "*",
     "templates_v1": "*",
+    "lines_v2": "line, last_webhook_at, last_send_at",
+    "observed_v1": "send_id, decided_at, line, caller, face, type, verdict, reason",
 }
 """All tables, with the columns that must not depend on the order of the log."""
 
