@@ -10,8 +10,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import errors
 from gateway.access import key_of
+from gateway.api import views
 from gateway.gateway import GATEWAY, Gateway
+from gateway.silence import lines as lines_of
+from gateway.silence import silence
 from gateway.store.postgres import DATABASE_GONE
+from projections.lines import LineState
 
 MAX_LAG: Final = 10_000
 """Events a projection may be behind before the gateway asks for no more traffic; sends stay exact anyhow."""
@@ -26,25 +30,32 @@ async def live(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when the database answers and every projection keeps up; 503 and what is wrong otherwise."""
-    state = await _state(request.app[GATEWAY])
+    """200 when the database answers and every projection keeps up; 503 and what is wrong otherwise.
+
+    Silent lines are named and change nothing: another gateway would hear no more of them.
+    """
+    gateway = request.app[GATEWAY]
+    state, lines = await _state(gateway)
+    now = gateway.clock()
+    found = {line: silence(gateway.settings, line, one, now) for line, one in lines.items()}
+    state["silent"] = {line: views.silence(one) for line, one in found.items() if one}
     return errors.json(state, status=200 if state["ready"] else 503)
 
 
 async def gateway_status(request: web.Request) -> web.Response:
     """GET /v1/health: 200 as in the on-premises API; connected while the database answers."""
     key_of(request)
-    state = await _state(request.app[GATEWAY])
+    state, _ = await _state(request.app[GATEWAY])
     status = "connected" if state["database"] == "answers" else "disconnected"
     return errors.json({"health": {"gateway_status": status}, "meta": errors.META})
 
 
-async def _state(gateway: Gateway) -> dict[str, Any]:
+async def _state(gateway: Gateway) -> tuple[dict[str, Any], dict[str, LineState]]:
     try:
         async with asyncio.timeout(PATIENCE):
-            standings = await gateway.runner.lag()
+            standings, lines = await gateway.runner.lag(), await lines_of(gateway)
     except DATABASE_GONE as error:
-        return {"ready": False, "database": type(error).__name__, "projections": {}}
+        return {"ready": False, "database": type(error).__name__, "projections": {}}, {}
     projections = {
         name: {
             "position": standing.position,
@@ -55,13 +66,15 @@ async def _state(gateway: Gateway) -> dict[str, Any]:
     }
     keeping_up = all(one["lag"] <= MAX_LAG for one in projections.values())
     head = max((standing.head for standing in standings.values()), default=0)
-    return {"ready": keeping_up, "database": "answers", "head": head, "projections": projections}
+    state = {"ready": keeping_up, "database": "answers", "head": head, "projections": projections}
+    return state, lines
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format."""
     gateway = request.app[GATEWAY]
-    state = await _state(gateway)
+    state, lines = await _state(gateway)
+    _sound(gateway, lines)
     gateway.metrics.head.set(state.get("head", 0))
     gateway.metrics.waiting.set(gateway.log.waiting)
     for name, one in state["projections"].items():
@@ -70,3 +83,14 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(
         body=generate_latest(gateway.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
     )
+
+
+def _sound(gateway: Gateway, lines: dict[str, LineState]) -> None:
+    """The gauges of each line; none at all while the database says nothing."""
+    now, silent, last = gateway.clock(), gateway.metrics.silent, gateway.metrics.last_webhook
+    silent.clear()
+    last.clear()
+    for line, state in lines.items():
+        silent.labels(line).set(silence(gateway.settings, line, state, now) is not None)
+        if state.last_webhook_at:
+            last.labels(line).set((now - state.last_webhook_at).total_seconds())

@@ -59,6 +59,18 @@ class Metrics:
             ["projection"],
             registry=self.registry,
         )
+        self.silent = Gauge(
+            "ledgerline_line_silent",
+            "1 when sends that WhatsApp took are followed by no callback for longer than silence_minutes",
+            ["line"],
+            registry=self.registry,
+        )
+        self.last_webhook = Gauge(
+            "ledgerline_line_last_webhook_seconds",
+            "Time since the line's newest callback; missing when there was none",
+            ["line"],
+            registry=self.registry,
+        )
         self.waiting = Gauge(
             "ledgerline_writer_waiting", "Events waiting to be appended", registry=self.registry
         )

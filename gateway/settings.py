@@ -61,6 +61,7 @@ class LineSettings(BaseModel):
     window_margin: int | None = Field(None, ge=0, le=3600)
     consent: ConsentRule | None = None
     refuse_us_marketing: bool = False
+    silence_minutes: int | None = Field(None, ge=1, le=1440)
 
 
 class Settings(BaseSettings):
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = ()
     policy: Mode = "enforce"
     window_margin: int = Field(60, ge=0, le=3600)
+    silence_minutes: int = Field(15, ge=1, le=1440)
     retention_months: int | None = Field(None, ge=1)
     consent: ConsentRule = "optout"
     consent_words: bool = True
@@ -215,6 +217,11 @@ class Settings(BaseSettings):
             return NO_WORDS
         return DEFAULT_WORDS.extended(self.stop_words, self.start_words)
 
+    def silence(self, line: str) -> int:
+        """How many minutes after a send that WhatsApp took a callback must have come."""
+        own = self.line.get(line)
+        return own.silence_minutes if own and own.silence_minutes else self.silence_minutes
+
 
 class _FileVariables(PydanticBaseSettingsSource):
     """`LEDGERLINE_X_FILE=path`: the setting's value is the file's content."""
@@ -281,9 +288,18 @@ def _missing(values: Mapping[str, Any]) -> list[str]:
     found = [
         f"{PREFIX}{name.upper()} is missing: {why}" for name, why in _NEEDED.items() if not values.get(name)
     ]
+    return found + _log_missing(values)
+
+
+def log_missing(settings: Settings) -> list[str]:
+    """What a command lacks that only reads or fills the log."""
+    return _log_missing(dict(settings))
+
+
+def _log_missing(values: Mapping[str, Any]) -> list[str]:
     if values.get("database_url") and not values.get("master_key"):
-        found.append(f"{PREFIX}MASTER_KEY is missing: 32 random bytes in base64")
-    return found
+        return [f"{PREFIX}MASTER_KEY is missing: 32 random bytes in base64"]
+    return []
 
 
 def warnings(settings: Settings) -> list[str]:

@@ -1,10 +1,11 @@
-"""When each line was last heard of, and last sent."""
+"""When each line was last heard of, and last sent, and since when a send of it waits for a word."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from domain.events import (
     AccountNoticeReceived,
@@ -20,6 +21,10 @@ from projections.rows import LARGEST, Connection, Row, Table
 from projections.sql import load
 
 WEBHOOK = (MessageReceived, StatusReceived, CallReceived, ConsentChanged, AccountNoticeReceived)
+"""What callbacks bring."""
+
+MAX_LAG: Final = 10_000
+"""Events the tables may be behind before they no longer tell who is silent: the answer may be among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class LineRow(Row):
     line: str
     last_webhook_at: datetime | None = field(default=None, metadata=LARGEST)
     last_send_at: datetime | None = field(default=None, metadata=LARGEST)
+    last_webhook: int | None = field(default=None, metadata=LARGEST)
+    """Position of the newest event that a callback brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,14 @@ class LineState:
     last_send_at: datetime | None = None
     unknown: int = 0
     """Sends that may or may not have reached WhatsApp."""
+    unanswered_since: datetime | None = None
+    """When the oldest send was asked for that WhatsApp took and after which no callback came."""
 
 
 class Lines:
-    """The table `lines_v1`, read as `lines`."""
+    """The table `lines_v2`, read as `lines`."""
 
-    name = "lines_v1"
+    name = "lines_v2"
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
@@ -62,9 +71,11 @@ class Lines:
 
     async def read(self, db: Connection) -> dict[str, LineState]:
         """Every line that the log has seen."""
-        rows = await db.fetch(self._sql["read"])
+        rows = await db.fetch(self._sql["read"], self.name, MAX_LAG)
         return {
-            row["line"]: LineState(row["last_webhook_at"], row["last_send_at"], row["unknown"])
+            row["line"]: LineState(
+                row["last_webhook_at"], row["last_send_at"], row["unknown"], row["unanswered_since"]
+            )
             for row in rows
         }
 
@@ -75,11 +86,11 @@ def _rows(page: Iterable[Recorded]) -> Iterator[LineRow]:
         if event.line is None:
             continue
         if isinstance(event, WEBHOOK) and not _is_told_by_us(event):
-            yield LineRow(event.line, last_webhook_at=event.timestamp)
+            yield LineRow(event.line, last_webhook_at=event.timestamp, last_webhook=item.position)
         elif isinstance(event, SendDispatched):
             yield LineRow(event.line, last_send_at=event.timestamp)
 
 
 def _is_told_by_us(event: Event) -> bool:
-    """Whether a consent came from our own side: no sign that WhatsApp still calls back."""
-    return isinstance(event, ConsentChanged) and event.source in ("api", "import")
+    """Whether a message or consent came from our own side: no sign that WhatsApp still calls back."""
+    return isinstance(event, MessageReceived | ConsentChanged) and event.source in ("api", "import")

@@ -6,13 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway import errors
+from gateway import errors, silence
 from gateway.access import caller_of
 from gateway.answers import rfc3339
 from gateway.api import views
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY
-from projections.lines import LineState
 from projections.templates import Status, TemplateRow, Word
 
 
@@ -20,14 +19,13 @@ async def listing(request: web.Request) -> web.Response:
     """GET /api/lines: every configured line, and every other one that the log has seen."""
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.READ)
-    async with gateway.pool.acquire() as db:
-        seen = await gateway.lines.read(db)
-    names = [line for line in sorted({*gateway.settings.lines, *seen}) if caller.reaches(line)]
+    seen, now = await silence.lines(gateway), gateway.clock()
+    names = [line for line in sorted(seen) if caller.reaches(line)]
     configured = [line for line in names if line in gateway.settings.lines]
     numbers = dict(zip(configured, await gateway.numbers.of(configured), strict=True))
     found: list[dict[str, Any]] = []
     for line in names:
-        state, number = seen.get(line, LineState()), numbers.get(line)
+        state, number = seen[line], numbers.get(line)
         found.append(
             {
                 "line": line,
@@ -36,6 +34,7 @@ async def listing(request: web.Request) -> web.Response:
                 "window_margin": gateway.settings.margin(line),
                 "last_webhook_at": views.moment(state.last_webhook_at) if state.last_webhook_at else None,
                 "last_send_at": views.moment(state.last_send_at) if state.last_send_at else None,
+                "silent": views.silence(silence.silence(gateway.settings, line, state, now)),
                 "unknown": state.unknown,
                 "token": number.token if number else None,
                 "quality": number.quality if number else None,

@@ -12,6 +12,7 @@ from gateway import errors
 from gateway.answers import rfc3339
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import Gateway
+from gateway.silence import Silence
 
 _OUTSIDE: Final = frozenset({"originator_id", "originator_version", "timestamp", "sealed", "at"})
 _TIMES: Final = frozenset({"at", "at_used", "dispatched_at", "expires_at", "open_until", "limited_at"})
@@ -55,6 +56,11 @@ def event(recorded: Recorded) -> dict[str, Any]:
 def facts(one: Event) -> dict[str, Any]:
     """The public facts of an event, times as RFC 3339."""
     return readable({name: value for name, value in vars(one).items() if name not in _OUTSIDE})
+
+
+def silence(found: Silence | None) -> dict[str, Any] | None:
+    """The alarm of a line."""
+    return {"since": moment(found.since), "expected_every": found.expected_every} if found else None
 
 
 def moment(at: datetime) -> str:

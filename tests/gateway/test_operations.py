@@ -28,6 +28,8 @@ METRICS = {
     "ledgerline_projection_lag",
     "ledgerline_projection_dead_letters",
     "ledgerline_writer_waiting",
+    "ledgerline_line_silent",
+    "ledgerline_line_last_webhook_seconds",
 }
 READS = [
     "/api/lines",
@@ -37,6 +39,7 @@ READS = [
     "/api/messages/wamid.x",
     "/api/messages",
     "/api/reports/counts",
+    "/api/reports/observed",
     "/api/templates",
 ]
 

@@ -48,6 +48,7 @@ EVERY: dict[str, tuple[str, str, Any]] = {
     "CONSENT_WORDS": ("consent_words", "false", False),
     "STOP_WORDS": ("stop_words", "foo, no more", ("foo", "no more")),
     "START_WORDS": ("start_words", "bar", ("bar",)),
+    "SILENCE_MINUTES": ("silence_minutes", "5", 5),
     "RETENTION_MONTHS": ("retention_months", "6", 6),
 }
 
