@@ -53,6 +53,9 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "unknown_type": _assumed("assumed", is_on=True, reason="newer than this release; likely a message"),
         "history": _assumed("assumed", is_on=False, reason="a copy from before the line was connected"),
         "standby": _assumed("assumed", is_on=False, reason="a copy of a thread that somebody else owns"),
+        "import": _assumed(
+            "assumed", is_on=True, reason="what another system recorded, handed over at a cut-over"
+        ),
         "number_changed": _assumed("closes", is_on=True, reason="the new number has not written yet"),
     }
 )
@@ -99,6 +102,8 @@ class Openers:
                 return effect
             case "history" | "standby":
                 return self._effect(source) if effect in ("confirmed", "assumed") else None
+            case "import":
+                return self._effect("import")
             case _:
                 return None
 

@@ -25,7 +25,7 @@ from gateway.settings import Settings, master_key_bytes
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken
-from gateway.store.postgres import DATABASE_GONE, connect_pool
+from gateway.store.postgres import DATABASE_GONE, Pool, connect_pool
 from gateway.store.tail import Tail
 from gateway.upstream import Upstream
 from projections import catalogue
@@ -33,6 +33,7 @@ from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
+from projections.observed import ObservedProjection
 from projections.runner import Runner
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
@@ -91,15 +92,23 @@ def add_routes(app: web.Application) -> None:
 
 
 @contextlib.asynccontextmanager
+async def opened(settings: Settings, databases: Databases) -> AsyncIterator[tuple[Pool, Log]]:
+    """The log, migrated, and connections to it; any number of processes may have it open."""
+    schema = settings.schema_name
+    await migrate(databases.admin_url, schema, serving_url=databases.url, extra_ddl=catalogue.ddl(schema))
+    async with (
+        connect_pool(databases.url, schema) as pool,
+        Log.open(databases.url, pool, schema, master_keys=databases.master_keys) as log,
+    ):
+        yield pool, log
+
+
+@contextlib.asynccontextmanager
 async def running(settings: Settings, databases: Databases, clock: Clock) -> AsyncIterator[Gateway]:
     """A gateway from migration to the last drained send."""
     schema = settings.schema_name
-    await migrate(databases.admin_url, schema, serving_url=databases.url, extra_ddl=catalogue.ddl(schema))
     async with contextlib.AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(connect_pool(databases.url, schema))
-        log = await stack.enter_async_context(
-            Log.open(databases.url, pool, schema, master_keys=databases.master_keys)
-        )
+        pool, log = await stack.enter_async_context(opened(settings, databases))
         token = settings.access_token.get_secret_value() if settings.access_token else ""
         upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
         stack.push_async_callback(upstream.close)
@@ -119,6 +128,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             messages=Messages(schema),
             lives=Lives(pool, schema),
             counts=CountsProjection(schema),
+            observed=ObservedProjection(schema),
             lines=Lines(schema),
             templates=TemplatesProjection(schema),
             numbers=Numbers(upstream),

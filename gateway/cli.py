@@ -8,6 +8,7 @@ import errno
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +19,15 @@ import cyclopts
 import uvloop
 from aiohttp import web
 
+from domain.openers import DEFAULT
 from gateway import audit as auditing
 from gateway import doctor as examination
+from gateway import report
 from gateway import sandbox as sandboxed
 from gateway import settings as configuration
-from gateway.app import Databases, create_app, databases_of
+from gateway.api.reports import Asked, current_month
+from gateway.app import Databases, create_app, databases_of, opened, utc_now
+from gateway.imports import windows
 from gateway.logs import configure
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
@@ -30,7 +35,9 @@ from gateway.sandbox.simulator import create_simulator
 from gateway.settings import Settings, SettingsError, master_key_bytes
 from gateway.store.embedded import Embedded, EmbeddedError, master_key
 from gateway.store.keyring import WrongMasterKeyError
-from gateway.store.postgres import DATABASE_GONE
+from gateway.store.log import Log
+from gateway.store.outcomes import InDoubt, NotTaken
+from gateway.store.postgres import DATABASE_GONE, Pool
 
 LOOPBACK = "127.0.0.1"
 FINISH = 45.0
@@ -41,11 +48,17 @@ app = cyclopts.App(
 )
 
 Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
+Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
 DataDir = Annotated[Path | None, cyclopts.Parameter(help="Embedded database, master key and sandbox clock.")]
 SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]
 
 audit = cyclopts.App(name="audit", help="Ask the log; nothing is written.")
 app.command(audit)
+
+imports = cyclopts.App(name="import", help="Hand over what another system knows already.")
+reports = cyclopts.App(name="report", help="Reports as text.")
+app.command(imports)
+app.command(reports)
 
 
 class CannotStartError(Exception):
@@ -95,6 +108,73 @@ async def _explain(settings: Settings, send_id: UUID) -> None:
         raise auditing.AuditError(f"{settings.data_dir} holds no log: choose its place with --data-dir")
     async with _databases(settings) as databases:
         await auditing.explain_send(databases, settings.schema_name, send_id, _say)
+
+
+@imports.command(name="windows")
+def import_windows(file: Path, /, *, data_dir: DataDir = None) -> None:
+    """Record when contacts last wrote (CSV: line,contact,last_inbound), so that their windows are open."""
+    settings = _settings_for_log(data_dir)
+    if not settings.lines:
+        raise SettingsError(["LEDGERLINE_LINES is missing: the phone_number_ids that the file may name"])
+    if not DEFAULT.with_overrides(settings.openers).rules["import"].is_on:
+        raise SettingsError(["ledgerline.toml: [openers] import is false, so an import would open nothing"])
+    now = utc_now()
+    checked = windows.check(file, lines=settings.lines, now=now)
+    if isinstance(checked, windows.Wrong):
+        for problem in checked.problems:
+            _complain(problem)
+        _complain(f"{len(checked.problems)} problem(s); nothing was imported")
+        sys.exit(1)
+    _run(_import_windows(settings, checked, now))
+
+
+@reports.command(name="observed")
+def report_observed(
+    *,
+    from_day: Annotated[Day, cyclopts.Parameter(name="--from")] = None,
+    to_day: Annotated[Day, cyclopts.Parameter(name="--to")] = None,
+    line: str | None = None,
+    data_dir: DataDir = None,
+) -> None:
+    """What enforcing would have refused, against what WhatsApp did; --to is exclusive."""
+    settings = _settings_for_log(data_dir)
+    first, last = current_month(utc_now(), settings.time_zone)
+    asked = Asked(from_day or first, to_day or last, settings.time_zone, line)
+    _run(_report_observed(settings, asked))
+
+
+async def _import_windows(settings: Settings, checked: windows.Checked, now: datetime) -> None:
+    openers = DEFAULT.with_overrides(settings.openers)
+    async with _log(settings) as (_, log):
+        try:
+            imported = await windows.record(log, checked.inbound, openers=openers, now=now)
+        except (NotTaken, InDoubt):
+            raise CannotStartError("the log does not answer; import the same file again") from None
+    for text in windows.told(checked, imported):
+        _say(text)
+
+
+async def _report_observed(settings: Settings, asked: Asked) -> None:
+    async with _log(settings) as (pool, _):
+        found = await report.observed(pool, settings.schema_name, asked)
+    for text in report.told(found, asked):
+        _say(text)
+
+
+def _settings_for_log(data_dir: Path | None) -> Settings:
+    settings = configuration.load(**_given(data_dir))
+    if lacking := configuration.log_missing(settings):
+        raise SettingsError(lacking)
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def _log(settings: Settings) -> AsyncIterator[tuple[Pool, Log]]:
+    """The log, beside whatever gateways run on it."""
+    async with _databases(settings) as databases, contextlib.AsyncExitStack() as stack:
+        with _usable_database():
+            found = await stack.enter_async_context(opened(settings, databases))
+        yield found
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
@@ -168,8 +248,14 @@ async def _listening(application: web.Application, host: str, port: int) -> Asyn
 
 
 async def _opened(runner: web.AppRunner) -> None:
-    try:
+    with _usable_database():
         await runner.setup()
+
+
+@contextlib.contextmanager
+def _usable_database() -> Iterator[None]:
+    try:
+        yield
     except (*DATABASE_GONE, asyncpg.PostgresError) as error:
         # PostgreSQL's own words quote no secret; the driver's may quote the URL.
         why = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
@@ -207,14 +293,18 @@ def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the command's own voice
 
 
+def _complain(text: str) -> None:
+    print(f"ledgerline: {text}", file=sys.stderr)  # noqa: T201 - the command's own voice
+
+
 def main() -> None:
     """Entry point; what stands in the way is said in words, not as a trace."""
     try:
         app()
     except SettingsError as error:
         for problem in error.problems:
-            print(f"ledgerline: {problem}", file=sys.stderr)  # noqa: T201 - the command's own voice
+            _complain(problem)
         sys.exit(2)
     except (CannotStartError, auditing.AuditError, EmbeddedError, WrongMasterKeyError) as error:
-        print(f"ledgerline: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        _complain(str(error))
         sys.exit(1)

@@ -69,6 +69,7 @@ def _of(openers: Openers, rule: str) -> list[Effect | None]:
         "unknown_type": [openers.of_message("hologram", None, None, "live")],
         "history": [openers.of_message("text", None, None, "history")],
         "standby": [openers.of_message("text", None, None, "standby")],
+        "import": [openers.of_message("imported", None, None, "import")],
         "number_changed": [
             openers.of_message("system", "user_changed_number", None, "live"),
             openers.of_message("system", "customer_changed_number", None, "live"),
@@ -88,6 +89,7 @@ ASSUMED: list[tuple[str, str, bool, Effect]] = [
     ("15 newer", "unknown_type", True, "assumed"),
     ("18", "history", False, "assumed"),
     ("19", "standby", False, "assumed"),
+    ("own", "import", True, "assumed"),
     ("28", "number_changed", True, "closes"),
 ]
 
@@ -132,7 +134,7 @@ def test_a_confirmed_or_unknown_rule_cannot_be_switched(rule: str, *, is_on: boo
         DEFAULT.with_overrides({"reaction": True, rule: is_on})
 
 
-@pytest.mark.parametrize("source", ["echo", "import", "brand_new"])
+@pytest.mark.parametrize("source", ["echo", "brand_new"])
 def test_only_live_messages_and_switched_copies_open(source: str) -> None:
     everything = DEFAULT.with_overrides({rule: True for _, rule, *_ in ASSUMED})
 
