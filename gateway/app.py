@@ -77,6 +77,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/webhooks/whatsapp", webhook.verification)
     app.router.add_post("/webhooks/whatsapp", webhook.callback)
     app.router.add_post(cloud.MESSAGES, cloud.messages)
+    app.router.add_post(cloud.MARKETING_MESSAGES, cloud.messages)
     app.router.add_post("/v1/messages", onprem.messages)
     app.router.add_put("/v1/messages/{message_id:.+}", onprem.read)
     app.router.add_post("/v1/contacts", onprem.contacts)

@@ -13,6 +13,7 @@ from gateway.auth import Scope
 from gateway.gateway import GATEWAY
 
 MESSAGES: Final = r"/{version:v\d+\.\d+}/{line:\d+}/messages"
+MARKETING_MESSAGES: Final = r"/{version:v\d+\.\d+}/{line:\d+}/marketing_messages"
 
 
 async def messages(request: web.Request) -> web.Response:
@@ -23,7 +24,7 @@ async def messages(request: web.Request) -> web.Response:
     if line not in gateway.settings.lines:
         details = f"Line {line} is not configured in this gateway (LEDGERLINE_LINES)."
         return errors.graph(400, 33, "Unsupported post request", details=details)
-    path = f"{request.match_info['version']}/{line}/messages"
+    path = request.path.removeprefix("/")
     match outbound.parse_cloud(await request.read()):
         case outbound.Malformed(code=code, details=details):
             gateway.metrics.sends.labels("cloud", "", "malformed").inc()
