@@ -258,7 +258,10 @@ class LineChanged(Event):
 
 
 class AccountNoticeReceived(Event):
-    """Any other known notice about an account, a line, a group or a flow."""
+    """Any other known notice about an account, a line, a group or a flow.
+
+    With `caller`: no notice of WhatsApp's, but a change that a caller asked for through the gateway.
+    """
 
     TOPIC = "AccountNoticeReceived"
 
@@ -270,6 +273,10 @@ class AccountNoticeReceived(Event):
     code: int | None = None
     """Of an error that concerns no single message."""
     group_key: str | None = None
+    caller: str | None = None
+    """Name of the API key."""
+    http_status: int | None = None
+    """What WhatsApp answered to the change; None: it was about to be passed on."""
 
 
 class UnrecognisedReceived(Event):

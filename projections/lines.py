@@ -92,5 +92,11 @@ def _rows(page: Iterable[Recorded]) -> Iterator[LineRow]:
 
 
 def _is_told_by_us(event: Event) -> bool:
-    """Whether a message or consent came from our own side: no sign that WhatsApp still calls back."""
-    return isinstance(event, MessageReceived | ConsentChanged) and event.source in ("api", "import")
+    """Whether an item or a change came from our own side: no sign that WhatsApp still calls back."""
+    match event:
+        case MessageReceived(source=source) | ConsentChanged(source=source):
+            return source in ("api", "import")
+        case AccountNoticeReceived(caller=caller):
+            return caller is not None
+        case _:
+            return False
