@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from gateway.auth import ApiKey, Scope, presented
@@ -18,14 +20,17 @@ def key_of(request: web.Request) -> ApiKey:
     return key
 
 
-def caller_of(request: web.Request, scope: Scope, line: str | None = None) -> ApiKey:
-    """The key the request came with, if it has the scope and reaches the line.
+def caller_of(
+    request: web.Request, scope: Scope, line: str | None = None, *, others: Sequence[Scope] = ()
+) -> ApiKey:
+    """The key the request came with, if it has the scope, or one of `others`, and reaches the line.
 
     Raises HTTPUnauthorized or HTTPForbidden, which gateway/app.py answers in the path's own dialect.
     """
     key = key_of(request)
-    if not key.may(scope):
-        raise web.HTTPForbidden(text=f"The API key {key.name!r} has no scope {scope.value!r}.")
+    if not any(key.may(one) for one in (scope, *others)):
+        wanted = " or ".join(repr(one.value) for one in (scope, *others))
+        raise web.HTTPForbidden(text=f"The API key {key.name!r} has no scope {wanted}.")
     if line is not None and not key.reaches(line):
         raise web.HTTPForbidden(text=f"The API key {key.name!r} is not bound to line {line}.")
     return key

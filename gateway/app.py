@@ -13,7 +13,18 @@ from typing import Any, Final
 from aiohttp import web
 
 from domain.openers import DEFAULT
-from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
+from gateway import (
+    api,
+    cloud,
+    errors,
+    health,
+    media,
+    onprem,
+    onprem_media,
+    onprem_users,
+    passthrough,
+    webhook,
+)
 from gateway.auth import Keys
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
@@ -84,8 +95,12 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/users/login", onprem_users.login)
     app.router.add_post("/v1/users/logout", onprem_users.logout)
     app.router.add_get("/v1/health", health.gateway_status)
+    app.router.add_post(onprem_media.COLLECTION, onprem_media.upload)
+    app.router.add_get(onprem_media.ONE, onprem_media.fetch)
+    app.router.add_delete(onprem_media.ONE, onprem_media.delete)
     app.router.add_route("*", "/v1/{path:.*}", onprem.not_served)
-    app.router.add_route("*", r"/{version:v\d+\.\d+}/{path:.*}", cloud.not_passed)
+    app.router.add_get(media.PATH, media.download)
+    app.router.add_route("*", passthrough.PATH, passthrough.pass_on)
     app.router.add_get("/live", health.live)
     app.router.add_get("/ready", health.ready)
     app.router.add_get("/metrics", health.metrics)

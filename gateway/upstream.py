@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import Any, Final
 
 import aiohttp
 import orjson
+from yarl import URL
 
 GRAPH_VERSION = "v26.0"
 """The Graph version used where the caller names none (Cloud API reference, section 1)."""
@@ -38,6 +41,9 @@ class Lost:
 
 Outcome = Answered | NotSent | Lost
 
+TRANSFER: Final = 600.0
+"""Seconds that the transfer of a file may take."""
+
 
 class Upstream:
     """WhatsApp's Graph API for one account."""
@@ -50,6 +56,9 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 10)),
             connector=aiohttp.TCPConnector(limit=0),
             auto_decompress=True,
+        )
+        self._transfer = aiohttp.ClientTimeout(
+            total=TRANSFER, sock_connect=min(timeout, 10), sock_read=timeout
         )
 
     async def close(self) -> None:
@@ -75,6 +84,28 @@ class Upstream:
         """POST what may arrive twice (mark-as-read, typing): repeated once on a lost connection."""
         outcome = await self.post(path, body)
         return await self.post(path, body) if isinstance(outcome, Lost | NotSent) else outcome
+
+    async def open(
+        self,
+        method: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str],
+        body: BytesIO | AsyncIterable[bytes] | None = None,
+    ) -> aiohttp.ClientResponse | NotSent | Lost:
+        """Begin an exchange whose bodies are streamed; the response is the caller's to read and close."""
+        try:
+            return await self._session.request(
+                method, url, data=body, headers=headers, allow_redirects=False, timeout=self._transfer
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return NotSent(type(error).__name__)
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
+            return Lost(type(error).__name__)
+
+    def url(self, path: str) -> URL:
+        """Where `path` (without a leading slash) is."""
+        return URL(f"{self._url}/{path}")
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> Outcome:
         """GET `path`, for doctor."""

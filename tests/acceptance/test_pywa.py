@@ -57,3 +57,18 @@ async def test_pywa_raises_its_own_exception_outside_the_window_and_nothing_is_s
     assert raised.value.code == 131047
     assert "window closed" in str(raised.value.details)
     assert await running.accepted() == []
+
+
+async def test_pywa_uploads_fetches_and_deletes_media(running: Running) -> None:
+    picture = bytes(range(256)) * 1000
+    with pywa_at(running.url) as whatsapp:
+        media = await asyncio.to_thread(
+            whatsapp.upload_media, picture, mime_type="image/png", filename="A-1042.png"
+        )
+        address = await asyncio.to_thread(whatsapp.get_media_url, media.id)
+        fetched = await asyncio.to_thread(whatsapp.get_media_bytes, url=address.url)
+        deleted = await asyncio.to_thread(whatsapp.delete_media, media.id)
+
+    assert address.url.startswith(running.url)
+    assert fetched == picture
+    assert deleted

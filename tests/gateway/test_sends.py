@@ -469,7 +469,7 @@ async def test_a_line_that_is_not_configured_sends_nothing(running: Running) -> 
 
 
 async def test_no_other_path_of_the_graph_is_passed_on(running: Running) -> None:
-    for path in (f"/v26.0/{LINE}/messages_encrypted", "/v26.0/", f"/v26.0/{LINE}/register"):
+    for path in (f"/v26.0/{LINE}/messages_encrypted", "/v26.0/", f"/v26.0/{LINE}/request_code"):
         status, answer = await running.post(path, {})
         assert (status, answer["error"]["code"]) == (403, 10)
         assert path in answer["error"]["error_data"]["details"]

@@ -1,0 +1,177 @@
+"""Media on the on-premises face: one binary body, served by the Cloud API's two steps and forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+from aiohttp import hdrs, web
+from yarl import URL
+
+from domain.graph_errors import cloud_to_onprem
+from gateway import errors, media, onprem, relay
+from gateway.access import caller_of
+from gateway.allowed import PASSAGES
+from gateway.auth import ApiKey, Scope
+from gateway.changes import Change, account_of
+from gateway.gateway import GATEWAY, Gateway
+from gateway.upstream import GRAPH_VERSION, Answered, Lost, NotSent
+
+COLLECTION: Final = "/v1/media"
+ONE: Final = r"/v1/media/{media:\d{1,32}}"
+LIMIT: Final = PASSAGES["media"].limit
+Response = aiohttp.ClientResponse | NotSent | Lost
+
+
+async def upload(request: web.Request) -> web.StreamResponse:
+    """POST a file as the body, its kind as the Content-Type; answers `{"media":[{"id"}]}`."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.SEND)
+    line = _line(gateway, caller)
+    file = _File(request)
+    change = _change(request, caller, line)
+    await change.begin(gateway, {})
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: file.content_type}
+    if file.length is not None:
+        headers[hdrs.CONTENT_LENGTH] = str(file.length)
+    url = gateway.upstream.url(f"{GRAPH_VERSION}/{line}/media")
+    response = await gateway.upstream.open("POST", url, headers=headers, body=file)
+    if file.too_large:
+        if isinstance(response, aiohttp.ClientResponse):
+            response.close()
+        raise web.HTTPRequestEntityTooLarge(LIMIT)
+    status, answer = await _changed(gateway, change, response)
+    if status != 200 or not isinstance(answer.get("id"), str):  # noqa: PLR2004 - HTTP
+        return _failed(status, answer)
+    return errors.json({"media": [{"id": answer["id"]}], "meta": errors.META})
+
+
+async def fetch(request: web.Request) -> web.StreamResponse:
+    """GET a file: its bytes."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.SEND, others=(Scope.CONTENT,))
+    line = _line(gateway, caller)
+    path = f"{GRAPH_VERSION}/{request.match_info['media']}"
+    looked_up = await gateway.upstream.get(path, {"phone_number_id": line})
+    if not isinstance(looked_up, Answered):
+        return _not_reached()
+    about = _object(looked_up.body)
+    url = about.get("url")
+    if looked_up.status != 200 or not isinstance(url, str) or not media.is_media(gateway, url):  # noqa: PLR2004 - HTTP
+        return _failed(looked_up.status, about)
+    response = await gateway.upstream.open(
+        request.method, URL(url, encoded=True), headers=relay.asked(request)
+    )
+    if isinstance(response, NotSent | Lost):
+        return _not_reached()
+    if response.status >= 300:  # noqa: PLR2004 - HTTP
+        response.release()
+        return _failed(response.status, {})
+    return await relay.stream(request, response)
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """DELETE a file."""
+    gateway = request.app[GATEWAY]
+    caller = caller_of(request, Scope.SEND)
+    line = _line(gateway, caller)
+    change = _change(request, caller, line)
+    await change.begin(gateway, {})
+    url = gateway.upstream.url(f"{GRAPH_VERSION}/{request.match_info['media']}")
+    url = url.with_query({"phone_number_id": line})
+    status, answer = await _changed(gateway, change, await gateway.upstream.open("DELETE", url, headers={}))
+    return errors.json({"meta": errors.META}) if status == 200 else _failed(status, answer)  # noqa: PLR2004 - HTTP
+
+
+class _File:
+    """The body as the only file of a multipart form, made while it arrives."""
+
+    def __init__(self, request: web.Request) -> None:
+        boundary = uuid4().hex
+        kind = request.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream").encode("utf-8", "replace")
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.too_large = False
+        self._content = request.content
+        field = f'--{boundary}\r\nContent-Disposition: form-data; name="'.encode()
+        self._before = b"".join(
+            [
+                *(field, b'messaging_product"\r\n\r\nwhatsapp\r\n'),
+                *(field, b'type"\r\n\r\n', kind, b"\r\n"),
+                *(field, b'file"; filename="file"\r\nContent-Type: ', kind, b"\r\n\r\n"),
+            ]
+        )
+        self._after = f"\r\n--{boundary}--\r\n".encode()
+        given = request.content_length
+        if given is not None and given > LIMIT:
+            raise web.HTTPRequestEntityTooLarge(LIMIT, given)
+        self.length = None if given is None else len(self._before) + given + len(self._after)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._before
+        async for chunk in self._content.iter_any():
+            if self._content.total_bytes > LIMIT:
+                self.too_large = True
+                raise web.HTTPRequestEntityTooLarge(LIMIT)
+            yield chunk
+        yield self._after
+
+
+def _line(gateway: Gateway, caller: ApiKey) -> str:
+    line = onprem.line_of(gateway, caller)
+    if line is None:
+        raise errors.ProblemError(onprem.lineless(gateway, caller))
+    return line
+
+
+def _change(request: web.Request, caller: ApiKey, line: str) -> Change:
+    account = account_of(request.app[GATEWAY])
+    return Change(uuid4(), "media", request.method, caller, account, line, request.path)
+
+
+async def _changed(gateway: Gateway, change: Change, response: Response) -> tuple[int, dict[str, Any]]:
+    """WhatsApp's answer, recorded. Raises ProblemError where there is none."""
+    if isinstance(response, NotSent):
+        raise errors.ProblemError(_not_reached())
+    try:
+        if isinstance(response, Lost):
+            raise errors.ProblemError(_lost())
+        async with response:
+            answer = await response.read()
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        raise errors.ProblemError(_lost()) from None
+    await change.end(gateway, response.status, answer)
+    return response.status, _object(answer)
+
+
+def _failed(status: int, answer: dict[str, Any]) -> web.Response:
+    """WhatsApp's error in the old dialect; what it does not know is 404 there."""
+    error = answer.get("error")
+    error = error if isinstance(error, dict) else {}
+    code = error.get("code")
+    if status == 404 or (code == 100 and error.get("error_subcode") == 33):  # noqa: PLR2004 - Graph's words
+        return errors.onprem(404, 1006, "Resource not found", details="WhatsApp has no such media file.")
+    theirs = cloud_to_onprem(code) if isinstance(code, int) else 1000
+    details = error.get("message")
+    title = onprem.TITLES.get(theirs, "Generic error")
+    status = 500 if theirs in (500, 1000) else 400
+    return errors.onprem(status, theirs, title, details=details if isinstance(details, str) else title)
+
+
+def _not_reached() -> web.Response:
+    return errors.in_dialect("/v1/", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2)
+
+
+def _lost() -> web.Response:
+    details = "WhatsApp's answer was lost: the change may have been made."
+    return errors.onprem(500, 1000, "Generic error", details=details)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
