@@ -240,6 +240,9 @@ class TemplateChanged(Event):
     category: str | None = None
     quality: str | None = None
     reason: str | None = None
+    previous_category: str | None = None
+    definition: str | None = None
+    """Keyed id of its components, which are sealed; the same components have the same id."""
 
 
 class LineChanged(Event):

@@ -38,6 +38,8 @@ from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken
 from gateway.store.postgres import DATABASE_GONE, Pool, connect_pool
 from gateway.store.tail import Tail
+from gateway.template_sync import TemplateSync
+from gateway.templates import Templates
 from gateway.upstream import Upstream
 from projections import catalogue
 from projections.consent import ConsentProjection
@@ -130,7 +132,22 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         stack.push_async_callback(upstream.close)
         tail = await stack.enter_async_context(Tail.open(databases.url, pool, schema))
         runner = Runner(catalogue.projections(schema), pool, tail, schema=schema)
-        for work in (runner.run(), forget_old_content(log, clock, settings.retention_months)):
+        metrics, templates = Metrics(), TemplatesProjection(schema)
+        template_sync = TemplateSync(
+            settings.waba,
+            upstream=upstream,
+            projection=templates,
+            log=log,
+            pool=pool,
+            clock=clock,
+            metrics=metrics,
+        )
+        works = (
+            runner.run(),
+            forget_old_content(log, clock, settings.retention_months),
+            template_sync.run(),
+        )
+        for work in works:
             stack.push_async_callback(_cancel, asyncio.create_task(work))
         gateway = Gateway(
             settings=settings,
@@ -146,13 +163,14 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             counts=CountsProjection(schema),
             observed=ObservedProjection(schema),
             lines=Lines(schema),
-            templates=TemplatesProjection(schema),
+            templates=Templates(templates, log, pool, account=settings.waba, lacks=template_sync.lacks),
+            template_sync=template_sync,
             numbers=Numbers(upstream),
             runner=runner,
             tail=tail,
             openers=DEFAULT.with_overrides(settings.openers),
             words=settings.words,
-            metrics=Metrics(),
+            metrics=metrics,
         )
         try:
             yield gateway

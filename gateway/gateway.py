@@ -20,6 +20,8 @@ from gateway.settings import Settings
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
+from gateway.template_sync import TemplateSync
+from gateway.templates import Templates
 from gateway.upstream import Upstream
 from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
@@ -27,7 +29,6 @@ from projections.lines import Lines
 from projections.messages_query import Messages
 from projections.observed import ObservedProjection
 from projections.runner import Runner
-from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
 
 T = TypeVar("T")
@@ -51,7 +52,8 @@ class Gateway:
     counts: CountsProjection
     observed: ObservedProjection
     lines: Lines
-    templates: TemplatesProjection
+    templates: Templates
+    template_sync: TemplateSync
     numbers: Numbers
     runner: Runner
     tail: Tail

@@ -38,6 +38,12 @@ class Metrics:
             "Sends decided on a window that WhatsApp called closed although a customer wrote within 23 hours",
             registry=self.registry,
         )
+        self.template_syncs = Counter(
+            "ledgerline_template_syncs",
+            "Looks at WhatsApp's list of templates by result: looked, failed",
+            ["result"],
+            registry=self.registry,
+        )
         self.upstream = Histogram(
             "ledgerline_upstream_seconds",
             "Time WhatsApp took to answer a send",

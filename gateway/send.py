@@ -152,8 +152,9 @@ async def _category(gateway: Gateway, one: Send, path: str) -> str | None:
         return "marketing"
     if asked.template is None or asked.language is None:
         return None
-    async with asyncio.timeout(PATIENCE), gateway.pool.acquire() as db:
-        return await gateway.templates.category(db, asked.template, asked.language)
+    async with asyncio.timeout(PATIENCE):
+        known = await gateway.templates.known(asked.template, asked.language, one.now)
+    return known.category.lower() if known and known.category else None
 
 
 async def _refuse(gateway: Gateway, one: Send, decision: policy.Refused, as_of: int) -> Answer:

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from domain import inbound
+from domain.events import TemplateChanged
 from domain.facts import Fact
 from gateway import errors
 from gateway.gateway import GATEWAY, Gateway
@@ -54,6 +55,8 @@ async def callback(request: web.Request) -> web.Response:
     for fact, recording in zip(facts, recordings, strict=True):
         news = "appended" if isinstance(recording, Appended) else "duplicate"
         gateway.metrics.items.labels(fact.event.TOPIC, news).inc()
+    if any(map(_leaves_open, facts)):
+        gateway.template_sync.look_soon()
     return _answer(gateway, "stored", 200)
 
 
@@ -68,6 +71,13 @@ def _facts(gateway: Gateway, body: bytes) -> list[Fact] | None:
     )
     updates = list(islice(found, MAX_UPDATES + 1))
     return None if len(updates) > MAX_UPDATES else list(chain.from_iterable(updates))
+
+
+def _leaves_open(fact: Fact) -> bool:
+    """Whether a callback tells of a template that it is another now, but not how."""
+    if fact.event is not TemplateChanged or fact.public["event"] == "message_template_quality_update":
+        return False
+    return fact.public["status"] in (None, "APPROVED")
 
 
 def signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What is true of each message template now, as far as WhatsApp's webhooks told."""
+"""What is true of each message template now, as far as WhatsApp told: by webhook, or when it was asked."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ class Word(NamedTuple):
     word: str
 
 
+class Definition(NamedTuple):
+    """Where the newest components are; the newest by time wins, at one time the larger key."""
+
+    at: int
+    key: str
+    digest: str
+    """Their keyed id; empty since a webhook told that they are others now."""
+    position: int
+    """Of the event that holds them, sealed."""
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateRow(Row):
     """A template in one language."""
@@ -39,12 +50,21 @@ class TemplateRow(Row):
     status: Status | None = field(default=None, metadata=fields_of(Status, Status._fields))
     category: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
     quality: Word | None = field(default=None, metadata=fields_of(Word, Word._fields))
+    first_category: Word | None = field(default=None, metadata=fields_of(Word, Word._fields, rule=min))
+    """The oldest by time."""
+    definition: Definition | None = field(default=None, metadata=fields_of(Definition, Definition._fields))
+
+    @property
+    def newest(self) -> int:
+        """The newest time of anything said of it."""
+        said = (self.status, self.category, self.quality, self.definition)
+        return max((one.at for one in said if one is not None), default=0)
 
 
 class TemplatesProjection:
-    """The table `templates_v1`, read as `templates`."""
+    """The table `templates_v2`, read as `templates`."""
 
-    name = "templates_v1"
+    name = "templates_v2"
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
@@ -57,21 +77,21 @@ class TemplatesProjection:
         return load("projections", "templates.sql", schema)["ddl"]
 
     async def read(self, db: Connection) -> list[TemplateRow]:
-        """Every template that WhatsApp's webhooks told of."""
+        """Every template that WhatsApp told of."""
         return [from_record(TemplateRow, record) for record in await db.fetch(self._sql["read"])]
 
-    async def category(self, db: Connection, name: str, language: str) -> str | None:
-        """WhatsApp's category of a template, in lower case; None where nothing told it."""
-        word = await db.fetchval(self._sql["category"], name, language.replace("-", "_"))
-        return None if word is None else str(word).lower()
+    async def named(self, db: Connection, name: str, language: str) -> list[TemplateRow]:
+        """The template of this name and language, of each account that has one."""
+        found = await db.fetch(self._sql["read named"], name, language)
+        return [from_record(TemplateRow, record) for record in found]
 
     async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
         """Merge what the page tells of templates."""
-        events = (item.event for item in page)
-        await self._table.absorb(db, (_row(event) for event in events if isinstance(event, TemplateChanged)))
+        rows = (_row(item.event, item.position) for item in page if isinstance(item.event, TemplateChanged))
+        await self._table.absorb(db, rows)
 
 
-def _row(event: TemplateChanged) -> TemplateRow:
+def _row(event: TemplateChanged, position: int) -> TemplateRow:
     at, key = event.at_used, event.key
     return TemplateRow(
         event.account,
@@ -80,4 +100,18 @@ def _row(event: TemplateChanged) -> TemplateRow:
         status=Status(at, key, event.status, event.reason) if event.status else None,
         category=Word(at, key, event.category) if event.category else None,
         quality=Word(at, key, event.quality) if event.quality else None,
+        first_category=_first_category(event),
+        definition=_definition(event, position),
     )
+
+
+def _first_category(event: TemplateChanged) -> Word | None:
+    if event.previous_category:
+        return Word(event.at_used - 1, event.key, event.previous_category)
+    return Word(event.at_used, event.key, event.category) if event.category else None
+
+
+def _definition(event: TemplateChanged, position: int) -> Definition | None:
+    changed = event.event == "message_template_components_update"
+    digest = "" if changed else event.definition
+    return None if digest is None else Definition(event.at_used, event.key, digest, position)

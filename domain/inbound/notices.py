@@ -27,6 +27,7 @@ def template(at: Context, value: Json) -> Fact:
         "template_id": wire.object_id(value.get("message_template_id")),
         "status": wire.word(value.get("event")) if is_status else None,
         "category": wire.word(value.get("new_category") or value.get("message_template_category")),
+        "previous_category": wire.word(value.get("previous_category")),
         "quality": wire.word(value.get("new_quality_score")),
         "reason": wire.word(value.get("reason")),
     }

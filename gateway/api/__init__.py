@@ -25,6 +25,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/api/people/{contact}/consents", people.change)
     app.router.add_get("/api/reports/observed", observed.observed)
     app.router.add_get("/api/templates", lines.templates)
+    app.router.add_post("/api/templates/sync", lines.sync_templates)
     app.router.add_get("/openapi.json", openapi)
 
 

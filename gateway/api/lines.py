@@ -12,6 +12,7 @@ from gateway.answers import rfc3339
 from gateway.api import views
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY
+from gateway.template_sync import Failed, Looked
 from projections.templates import Status, TemplateRow, Word
 
 
@@ -45,15 +46,31 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def templates(request: web.Request) -> web.Response:
-    """GET /api/templates: as callbacks told."""
+    """GET /api/templates: as WhatsApp told, by callback or when it was asked."""
     gateway = request.app[GATEWAY]
     caller_of(request, Scope.READ)
-    async with gateway.pool.acquire() as db:
-        rows = await gateway.templates.read(db)
-    return errors.json({"templates": [_template(row) for row in rows]})
+    rows = await gateway.templates.rows()
+    items = await gateway.templates.items(rows)
+    found = [_template(row, item) for row, item in zip(rows, items, strict=True)]
+    return errors.json({"templates": found})
 
 
-def _template(row: TemplateRow) -> dict[str, Any]:
+async def sync_templates(request: web.Request) -> web.Response:
+    """POST /api/templates/sync: look at WhatsApp's list now."""
+    gateway = request.app[GATEWAY]
+    caller_of(request, Scope.ADMIN)
+    account = gateway.settings.waba
+    if account is None:
+        detail = "LEDGERLINE_WABA is not set: it names the account whose templates are listed."
+        return errors.problem(409, "no-account", detail)
+    match await gateway.template_sync.look(account):
+        case Looked(listed, changed):
+            return errors.json({"listed": listed, "changed": changed})
+        case Failed(cause):
+            return errors.problem(502, "upstream-failed", f"The templates could not be listed: {cause}.")
+
+
+def _template(row: TemplateRow, item: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "account": row.account,
         "name": row.name,
@@ -65,6 +82,9 @@ def _template(row: TemplateRow) -> dict[str, Any]:
         "category_at": _since(row.category),
         "quality": row.quality.word if row.quality else None,
         "quality_at": _since(row.quality),
+        "first_category": row.first_category.word if row.first_category else None,
+        "parameter_format": item.get("parameter_format") if item else None,
+        "components": item.get("components") if item else None,
     }
 
 

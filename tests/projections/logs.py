@@ -28,9 +28,11 @@ TABLES = {
     "pricing_type, pricing_category, pricing_subtype, pricing_billable, pricing_status, pricing_at, state",
     "counts_sends_v1": "*",
     "counts_deliveries_v1": "*",
-    "templates_v1": "*",
     "lines_v2": "line, last_webhook_at, last_send_at",
     "observed_v1": "send_id, decided_at, line, caller, face, type, verdict, reason",
+    "templates_v2": "account, name, language, status_at, status_key, status, reason, category_at, "
+    "category_key, category, quality_at, quality_key, quality, first_category_at, first_category_key, "
+    "first_category, definition_at, definition_key, definition",
 }
 """All tables, with the columns that must not depend on the order of the log."""
 

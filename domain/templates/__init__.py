@@ -1,0 +1,20 @@
+"""Message templates: what WhatsApp approved, what a send must fill in, and what the person will read."""
+
+from domain.templates.checks import check
+from domain.templates.definition import Definition, read
+from domain.templates.known import Drift, Fault, Known, drifted
+from domain.templates.rendering import render
+from domain.templates.syncing import Remembered, differences
+
+__all__ = (
+    "Definition",
+    "Drift",
+    "Fault",
+    "Known",
+    "Remembered",
+    "check",
+    "differences",
+    "drifted",
+    "read",
+    "render",
+)

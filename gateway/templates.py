@@ -1,0 +1,71 @@
+"""What is known of a message template when a send names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from domain.events import Recorded
+from domain.templates import Known, read
+from gateway.store.log import Log
+from gateway.store.postgres import Pool
+from projections.templates import TemplateRow, TemplatesProjection
+
+Json = dict[str, Any]
+
+
+class Templates:
+    """The templates that the log knows; their components, which are sealed, are kept once opened."""
+
+    def __init__(
+        self,
+        projection: TemplatesProjection,
+        log: Log,
+        pool: Pool,
+        *,
+        account: str | None,
+        lacks: Callable[[str, str, datetime], bool],
+    ) -> None:
+        """`account`: the WABA, or any; `lacks`: whether what the log doesn't know is surely not there."""
+        self._projection = projection
+        self._log = log
+        self._pool = pool
+        self._account = account
+        self._lacks = lacks
+        self._opened: dict[int, Json | None] = {}
+
+    async def known(self, name: str, language: str, now: datetime) -> Known | None:
+        """What is known of a template; None when that is nothing."""
+        async with self._pool.acquire() as db:
+            rows = await self._projection.named(db, name, language)
+        mine = [row for row in rows if row.account == self._account] or rows
+        if not mine:
+            return Known(status="DELETED") if self._lacks(name, language, now) else None
+        if len(mine) > 1:
+            return None
+        [row], [item] = mine, await self.items(mine)
+        return Known(
+            status=row.status.status if row.status else None,
+            category=row.category.word if row.category else None,
+            first_category=row.first_category.word if row.first_category else None,
+            definition=read(item) if item else None,
+        )
+
+    async def rows(self) -> list[TemplateRow]:
+        """Every template that WhatsApp told of."""
+        async with self._pool.acquire() as db:
+            return await self._projection.read(db)
+
+    async def items(self, rows: Sequence[TemplateRow]) -> list[Json | None]:
+        """Each template as WhatsApp listed it; None where it never did, or told of a change since."""
+        places = [
+            row.definition.position if row.definition and row.definition.digest else None for row in rows
+        ]
+        missing = [place for place in places if place is not None and place not in self._opened]
+        if missing:
+            found = [one for one in await self._log.at(missing) if isinstance(one, Recorded)]
+            contents = await self._log.opened([one.event for one in found])
+            for one, content in zip(found, contents, strict=True):
+                self._opened[one.position] = (content or {}).get("item")
+        return [None if place is None else self._opened.get(place) for place in places]
