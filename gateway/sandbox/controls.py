@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,9 +16,11 @@ from gateway.sandbox.callbacks import Update
 from gateway.sandbox.faults import KINDS, Fault
 from gateway.sandbox.network import Accepted
 from gateway.sandbox.simulator import Simulator
+from gateway.sandbox.templates import CATEGORIES
 
 PATIENCE: Final = 2.0
 """Seconds that a control waits for the gateway to acknowledge what it set off."""
+STATUSES: Final = ("APPROVED", "PENDING", "REJECTED", "PAUSED", "DISABLED", "DELETED")
 GIVEN_BY_WHATSAPP: Final = ("id", "timestamp", "from", "from_user_id")
 
 
@@ -29,6 +31,7 @@ def add_controls(app: web.Application, simulator: Simulator) -> None:
     add("POST", "/sandbox/customers/{customer}/messages", _named(controls.write))
     add("POST", "/sandbox/customers/{customer}/calls", _named(controls.call))
     add("POST", "/sandbox/customers/{customer}/reads", _named(controls.read))
+    add("POST", "/sandbox/templates/{name}", _named(controls.change_template))
     add("POST", "/sandbox/clock", _named(controls.advance))
     add("GET", "/sandbox/clock", _named(controls.time))
     add("GET", "/sandbox/messages", _named(controls.messages))
@@ -94,6 +97,18 @@ class Controls:
             raise Wrong("message_id names no delivered and unread message of this customer")
         await _acknowledged(updates)
         return web.json_response({"id": read[-1] if read else None, "ids": read})
+
+    async def change_template(self, request: web.Request) -> web.Response:
+        """WhatsApp pauses, disables, deletes, rejects, approves or recategorises a template."""
+        wanted, name = await _json_object(request), request.match_info["name"]
+        templates = [one for one in self._simulator.templates.values() if one.name == name]
+        if not templates:
+            raise Wrong("the template in the path is none of the sandbox's")
+        status = _one_of(wanted, "status", STATUSES)
+        category = _one_of(wanted, "category", CATEGORIES)
+        await _acknowledged(self._simulator.change_template(name, status, category))
+        changed = [one for one in self._simulator.templates.values() if one.name == name]
+        return web.json_response({"templates": [one.entry() for one in changed]})
 
     async def advance(self, request: web.Request) -> web.Response:
         """Time passes."""
@@ -190,6 +205,13 @@ def _without(item: dict[str, Any], names: Iterable[str]) -> None:
     for name in names:
         if name in item:
             raise Wrong(f"{name} must be left out: the simulator gives it")
+
+
+def _one_of(item: dict[str, Any], name: str, words: Collection[str]) -> str | None:
+    value = item.get(name)
+    if value is None or (isinstance(value, str) and value in words):
+        return value
+    raise Wrong(f"{name} must be one of {', '.join(words)}")
 
 
 def _number(item: dict[str, Any], name: str, default: float | None) -> float:

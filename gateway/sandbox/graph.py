@@ -14,8 +14,8 @@ from gateway.sandbox import DISPLAY_PHONE_NUMBER, media
 from gateway.sandbox.network import Accepted
 from gateway.sandbox.refusal import Refusal, no_such_object
 from gateway.sandbox.requests import SIMULATOR, VERSION, authorised, json_object, of_account, of_line
-from gateway.sandbox.sends import TEMPLATES
 from gateway.sandbox.simulator import Simulator
+from gateway.sandbox.templates import page
 
 
 def graph_app(simulator: Simulator) -> web.Application:
@@ -147,14 +147,13 @@ async def subscribed_apps(request: web.Request) -> web.Response:
 
 
 async def message_templates(request: web.Request) -> web.Response:
-    """The approved templates, one entry for each language."""
-    of_account(request)
-    data = [
-        {"name": each.name, "language": language, "status": "APPROVED", "category": each.category.upper()}
-        for each in TEMPLATES.values()
-        for language in each.languages
-    ]
-    return web.json_response({"data": data})
+    """A page of the templates, one entry for each language."""
+    simulator = of_account(request)
+    after = request.query.get("after")
+    if after is not None and not (after.isascii() and after.isdigit()):
+        raise Refusal(100, "The parameter after is no cursor.")
+    whole = page(simulator.templates, after, request.path)
+    return web.json_response(whole | {"data": [_fields(request, entry) for entry in whole["data"]]})
 
 
 async def phone_numbers(request: web.Request) -> web.Response:

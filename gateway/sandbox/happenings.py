@@ -52,15 +52,25 @@ class WasAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateBecame:
+    """WhatsApp gave a template another status or category, each in capitals, in all its languages."""
+
+    name: str
+    at: int
+    status: str | None
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The gateway answered these callbacks, by their numbers, with 200."""
 
     updates: list[int]
 
 
-Happening = Wrote | Called | WasRead | WasAccepted | Acknowledged
+Happening = Wrote | Called | WasRead | WasAccepted | TemplateBecame | Acknowledged
 _NAMED: Final[Mapping[str, type[Happening]]] = {
-    kind.__name__: kind for kind in (Wrote, Called, WasRead, WasAccepted, Acknowledged)
+    kind.__name__: kind for kind in (Wrote, Called, WasRead, WasAccepted, TemplateBecame, Acknowledged)
 }
 
 

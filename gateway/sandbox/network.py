@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.sandbox import DISPLAY_PHONE_NUMBER, wire
 from gateway.sandbox.book import Book, Person
 from gateway.sandbox.callbacks import Update
 from gateway.sandbox.conversations import Conversation, Tariff
-from gateway.sandbox.happenings import Called, WasAccepted, WasRead, Wrote
+from gateway.sandbox.happenings import Called, TemplateBecame, WasAccepted, WasRead, Wrote
 from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS
 from gateway.sandbox.sends import DIRECT_SEND_TYPES, Send, read
+from gateway.sandbox.templates import CATEGORIES, catalogue
 
 DIRECT_SEND_TEMPLATE: Final = "794000000000001"
 
@@ -51,6 +52,7 @@ class Network:
         self.accepted: dict[str, Accepted] = {}
         self.calls: dict[str, str] = {}
         self.updates: list[Update] = []
+        self.templates = catalogue()
         self._line = line
         self._conversations: defaultdict[str, Conversation] = defaultdict(Conversation)
         self._tariff = Tariff()
@@ -59,9 +61,10 @@ class Network:
             Called: self._called,
             WasRead: self._read,
             WasAccepted: self._accepted,
+            TemplateBecame: self._template_became,
         }
 
-    def apply(self, happening: Wrote | Called | WasRead | WasAccepted) -> list[Update]:
+    def apply(self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame) -> list[Update]:
         """Take in what happened; gives what is to be called back, in order."""
         return self._apply[type(happening)](happening)
 
@@ -106,11 +109,23 @@ class Network:
         return [self._status(message, "read", was_read.at, about, person) for message in messages]
 
     def _accepted(self, accepted: WasAccepted) -> list[Update]:
-        send = read(accepted.body, marketing=accepted.marketing)
+        send = read(accepted.body, self.templates, marketing=accepted.marketing)
         person = self.recipient(send)
         message = Accepted(accepted.message_id, send, accepted.body, person, accepted.at)
         self.accepted[message.message_id] = message
         return self._what_becomes(message)
+
+    def _template_became(self, became: TemplateBecame) -> list[Update]:
+        updates: list[Update] = []
+        for before in [one for one in self.templates.values() if one.name == became.name]:
+            after = replace(
+                before,
+                status=became.status or before.status,
+                category=CATEGORIES[became.category] if became.category else before.category,
+            )
+            self.templates[before.name, before.language] = after
+            updates += [self._of_account(*told) for told in wire.template_changes(before, after)]
+        return updates
 
     def recipient(self, send: Send) -> Person | None:
         """Whom a send reaches; None for a group, and for a BSUID in `to`."""
@@ -170,6 +185,12 @@ class Network:
         return update
 
     def _update(self, field: str, value: dict[str, Any]) -> Update:
-        update = Update(len(self.updates), wire.change(self._line, field, value))
+        return self._called_back(wire.change(self._line, field, value))
+
+    def _of_account(self, field: str, value: dict[str, Any]) -> Update:
+        return self._called_back({"field": field, "value": value})
+
+    def _called_back(self, change: dict[str, Any]) -> Update:
+        update = Update(len(self.updates), change)
         self.updates.append(update)
         return update

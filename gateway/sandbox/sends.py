@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.sandbox import ids
+from gateway.sandbox.parameters import refuse_wrong
 from gateway.sandbox.pricing import Category
 from gateway.sandbox.refusal import Refusal
+from gateway.sandbox.templates import Template, Templates
 
 TYPES: Final = frozenset(
     {"text", "image", "audio", "video", "document", "sticker", "location", "contacts"}
@@ -19,28 +20,6 @@ TYPES: Final = frozenset(
 DIRECT_SEND_TYPES: Final = frozenset({"text", "interactive"})
 TEXT_LIMIT: Final = 4096
 CALLBACK_DATA_LIMIT: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """An approved template."""
-
-    name: str
-    category: Category
-    languages: tuple[str, ...]
-
-
-TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
-    {
-        template.name: template
-        for template in (
-            Template("hello_world", "utility", ("en_US",)),
-            Template("order_update", "utility", ("en_GB", "en_US")),
-            Template("winter_sale", "marketing", ("en_GB", "en_US")),
-            Template("login_code", "authentication", ("en_GB", "en_US")),
-        )
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +36,7 @@ class Send:
     callback_data: str | None
 
 
-def read(body: Mapping[str, Any], *, marketing: bool) -> Send:
+def read(body: Mapping[str, Any], templates: Templates, *, marketing: bool) -> Send:
     """Read a send; `marketing`: it came in by the Marketing Messages API. Raises Refusal."""
     if body.get("messaging_product") != "whatsapp":
         raise Refusal(100, "The parameter messaging_product is required and must be 'whatsapp'.")
@@ -70,7 +49,7 @@ def read(body: Mapping[str, Any], *, marketing: bool) -> Send:
         raise Refusal(131008, f"The parameter {kind} is required for messages of this type.")
     if kind == "text":
         _check_text(content)
-    category = _category(body, kind, content, marketing=marketing)
+    category = _category(body, kind, content, templates, marketing=marketing)
     if user_id and category == "authentication":
         raise Refusal(131062, "Authentication messages need a phone number as recipient.")
     return Send(
@@ -118,9 +97,11 @@ def _check_text(content: Any) -> None:
         raise Refusal(100, f"Param text.body must be at most {TEXT_LIMIT} characters long.")
 
 
-def _category(body: Mapping[str, Any], kind: str, content: Any, *, marketing: bool) -> Category:
+def _category(
+    body: Mapping[str, Any], kind: str, content: Any, templates: Templates, *, marketing: bool
+) -> Category:
     if kind == "template":
-        return _template_category(content, marketing=marketing)
+        return _template_category(content, templates, marketing=marketing)
     if marketing:
         raise Refusal(100, "Only templates can be sent as marketing messages.")
     declared = body.get("category", "service")
@@ -133,17 +114,29 @@ def _category(body: Mapping[str, Any], kind: str, content: Any, *, marketing: bo
     raise Refusal(100, "The parameter category does not go with this message.")
 
 
-def _template_category(content: Any, *, marketing: bool) -> Category:
+def _template_category(content: Any, templates: Templates, *, marketing: bool) -> Category:
     match content:
         case {"name": str(name), "language": {"code": str(language)}}:
             pass
         case _:
             raise Refusal(131008, "The parameters template.name and template.language.code are required.")
-    template = TEMPLATES.get(name)
-    if template is None or language not in template.languages:
+    template = templates.get((name, language))
+    if template is None:
         raise Refusal(132001, f"template name ({name}) does not exist in {language}")
-    if not marketing:
-        return template.category
-    if template.category != "marketing":
+    _refuse_unsendable(template)
+    if marketing and template.category != "marketing":
         raise Refusal(131055, "Only marketing templates can be sent as marketing messages.")
-    return "marketing_lite"
+    refuse_wrong(template, content.get("components"))
+    return "marketing_lite" if marketing else template.category
+
+
+def _refuse_unsendable(template: Template) -> None:
+    match template.status:
+        case "APPROVED":
+            pass
+        case "PAUSED":
+            raise Refusal(132015, f"Template '{template.name}' is paused due to low quality.")
+        case "DISABLED":
+            raise Refusal(132016, f"Template '{template.name}' is disabled.")
+        case status:
+            raise Refusal(132001, f"template name ({template.name}) is {status} in {template.language}")

@@ -10,10 +10,19 @@ from gateway.sandbox import ACCESS_TOKEN, APP_SECRET, LINE, VERIFY_TOKEN, WABA, 
 from gateway.sandbox.callbacks import Callbacks, Update
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.faults import Faults
-from gateway.sandbox.happenings import Acknowledged, Called, Journal, WasAccepted, WasRead, Wrote
+from gateway.sandbox.happenings import (
+    Acknowledged,
+    Called,
+    Journal,
+    TemplateBecame,
+    WasAccepted,
+    WasRead,
+    Wrote,
+)
 from gateway.sandbox.network import Accepted, Network
 from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS, Refusal
 from gateway.sandbox.sends import read
+from gateway.sandbox.templates import Templates
 
 
 class Simulator:
@@ -89,7 +98,7 @@ class Simulator:
 
     def accept(self, body: dict[str, Any], *, marketing: bool) -> Accepted:
         """Take a send, and begin to call back what becomes of it. Raises Refusal."""
-        send = read(body, marketing=marketing)
+        send = read(body, self._network.templates, marketing=marketing)
         if send.needs_window and self.faults.take("sync_131047"):
             raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
         person = self._network.recipient(send)
@@ -97,7 +106,16 @@ class Simulator:
         self._happen(WasAccepted(message_id, self._second(), body, marketing))
         return self.accepted[message_id]
 
-    def _happen(self, happening: Wrote | Called | WasRead | WasAccepted) -> list[Update]:
+    @property
+    def templates(self) -> Templates:
+        """The account's templates."""
+        return self._network.templates
+
+    def change_template(self, name: str, status: str | None, category: str | None) -> list[Update]:
+        """WhatsApp gives a template another status or category."""
+        return self._happen(TemplateBecame(name, self._second(), status, category))
+
+    def _happen(self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame) -> list[Update]:
         self._journal.write(happening)
         updates = self._network.apply(happening)
         self.callbacks.deliver(updates)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.sandbox import DISPLAY_PHONE_NUMBER
 from gateway.sandbox.book import Person
 from gateway.sandbox.refusal import TITLES
+from gateway.sandbox.templates import Template
 
 HELP: Final = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
 
@@ -15,6 +17,25 @@ def change(line: str, field: str, value: dict[str, Any]) -> dict[str, Any]:
     """One entry of `changes`."""
     metadata = {"display_phone_number": DISPLAY_PHONE_NUMBER, "phone_number_id": line}
     return {"field": field, "value": {"messaging_product": "whatsapp", "metadata": metadata, **value}}
+
+
+def template_changes(before: Template, after: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Field and value of each change that WhatsApp calls back about a template."""
+    about = {
+        "message_template_id": after.id,
+        "message_template_name": after.name,
+        "message_template_language": after.language,
+    }
+    if after.status != before.status:
+        status = {
+            "event": after.status,
+            "reason": "NONE",
+            "message_template_category": after.category.upper(),
+        }
+        yield "message_template_status_update", about | status
+    if after.category != before.category:
+        words = {"previous_category": before.category.upper(), "new_category": after.category.upper()}
+        yield "template_category_update", about | words
 
 
 def sender(person: Person) -> dict[str, str]:
