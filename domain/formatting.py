@@ -1,8 +1,9 @@
 """WhatsApp's text formatting, as its apps show it: to HTML that is safe anywhere, and to plain text.
 
-Formatting reference, section 1: `*bold*`, `_italic_`, `~strike~`, `` `code` ``, three backticks around a block
-of code, lines that begin with `- ` or `* ` (list), `1. ` (numbered) or `> ` (quote), and bare web addresses.
-A marker touches what it marks and no letter or digit outside; two of the same kind side by side are text.
+Formatting reference, section 1: `*bold*`, `_italic_`, `~strike~`, code in one backtick or three on each side
+(three for several lines), lines that begin with `- ` or `* ` (list), `1. ` (numbered) or `> ` (quote), and
+bare web addresses. A marker touches what it marks, and outside no letter or digit; two of one kind side by
+side are text.
 """
 
 from __future__ import annotations

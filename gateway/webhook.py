@@ -77,7 +77,7 @@ def _leaves_open(fact: Fact) -> bool:
     """Whether a callback tells of a template that it is another now, but not how."""
     if fact.event is not TemplateChanged or fact.public["event"] == "message_template_quality_update":
         return False
-    return fact.public["status"] in (None, "APPROVED")
+    return fact.public.get("status") in (None, "APPROVED")
 
 
 def signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
