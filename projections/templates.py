@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domain.events import Recorded, TemplateChanged
+from domain.templates import SYNCED
 from projections.rows import Connection, Row, Table, fields_of, from_record
 from projections.sql import load
 
@@ -16,6 +17,7 @@ class Status(NamedTuple):
 
     at: int
     key: str
+    """Empty for what a list said."""
     status: str
     reason: str | None
     """Of this status: an approved template keeps no old rejection."""
@@ -92,7 +94,7 @@ class TemplatesProjection:
 
 
 def _row(event: TemplateChanged, position: int) -> TemplateRow:
-    at, key = event.at_used, event.key
+    at, key = event.at_used, _key(event)
     return TemplateRow(
         event.account,
         event.name,
@@ -105,13 +107,18 @@ def _row(event: TemplateChanged, position: int) -> TemplateRow:
     )
 
 
+def _key(event: TemplateChanged) -> str:
+    """Of one second a callback knows more than a list, which may have been made before."""
+    return "" if event.event == SYNCED else event.key
+
+
 def _first_category(event: TemplateChanged) -> Word | None:
     if event.previous_category:
-        return Word(event.at_used - 1, event.key, event.previous_category)
-    return Word(event.at_used, event.key, event.category) if event.category else None
+        return Word(event.at_used - 1, _key(event), event.previous_category)
+    return Word(event.at_used, _key(event), event.category) if event.category else None
 
 
 def _definition(event: TemplateChanged, position: int) -> Definition | None:
     changed = event.event == "message_template_components_update"
     digest = "" if changed else event.definition
-    return None if digest is None else Definition(event.at_used, event.key, digest, position)
+    return None if digest is None else Definition(event.at_used, _key(event), digest, position)

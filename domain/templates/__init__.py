@@ -4,9 +4,10 @@ from domain.templates.checks import check
 from domain.templates.definition import Definition, read
 from domain.templates.known import Drift, Fault, Known, drifted
 from domain.templates.rendering import render
-from domain.templates.syncing import Remembered, differences
+from domain.templates.syncing import SYNCED, Remembered, differences
 
 __all__ = (
+    "SYNCED",
     "Definition",
     "Drift",
     "Fault",
