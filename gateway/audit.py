@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import fill
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +14,8 @@ from gateway.answers import rfc3339
 from gateway.app import Databases
 from gateway.lives import Lives
 from gateway.store.postgres import DATABASE_GONE, connect_pool
+
+INDENT: Final = " " * 12
 
 
 class AuditError(Exception):
@@ -33,4 +37,5 @@ async def explain_send(databases: Databases, schema: str, send_id: UUID, say: Ca
         raise AuditError(f"the database can't be read ({type(error).__name__})") from None
     say(f"{send_id}: {told.state}\n{told.summary}\n")
     for step in told.steps:
-        say(f"{step.position:>10}  {rfc3339(step.at)}  {step.topic}\n{'':12}{step.text}")
+        say(f"{step.position:>10}  {rfc3339(step.at)}  {step.topic}")
+        say(fill(step.text, 100, initial_indent=INDENT, subsequent_indent=INDENT))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,10 @@ BEAT: Final = 15.0
 """Seconds between two comments: they keep proxies from closing a quiet stream."""
 STUCK: Final = 60.0
 """Seconds after which a reader that takes nothing is given up; it may resume."""
+SEND_BUFFER: Final = 128 * 1024
+"""Bytes the kernel may hold for a reader: left to itself it takes megabytes that nobody may ever read."""
+PIECE: Final = 64 * 1024
+"""Bytes written at once: a reader has STUCK seconds for each piece, however long its page."""
 MAX_STREAMS: Final = 200
 RETRY_AFTER: Final = "30"
 
@@ -75,7 +80,8 @@ async def serve(request: web.Request, caller: ApiKey, wanted: Wanted) -> web.Str
         }
     )
     # A task of its own, so that a shutdown ends it and the request still ends in order.
-    following = asyncio.create_task(_follow(_Reader(request, answer), gateway, caller, wanted, after))
+    reader = _Reader(request, answer, caller.name)
+    following = asyncio.create_task(_follow(reader, gateway, caller, wanted, after))
     gateway.streams.add(following)
     try:
         await asyncio.wait([following])
@@ -99,21 +105,23 @@ async def _follow(reader: _Reader, gateway: Gateway, caller: ApiKey, wanted: Wan
             if len(page) < PAGE:
                 await reader.rest(gateway.tail.wait())
             await reader.beat()
-    except _LostError as lost:
-        get_logger().info("a reader of the feed is gone", caller=caller.name, why=str(lost))
+    except _LostError:
+        return
     except Exception as error:  # noqa: BLE001 - its answer has begun: it can only end, and be logged
         get_logger().warning("a stream ends", error=type(error).__name__, where=where(error))
 
 
 class _LostError(Exception):
-    """A reader takes no more."""
+    """A reader left, or takes nothing."""
 
 
 class _Reader:
     """Who reads a stream."""
 
-    def __init__(self, request: web.Request, answer: web.StreamResponse) -> None:
+    def __init__(self, request: web.Request, answer: web.StreamResponse, name: str) -> None:
+        """`name`: of its API key."""
         self._request = request
+        self._name = name
         self._answer = answer
         self._beat_at = asyncio.get_running_loop().time() + BEAT
 
@@ -125,18 +133,23 @@ class _Reader:
 
     async def begin(self) -> None:
         """Send the headers, and a first comment that brings them on their way."""
+        if self._request.transport is not None:
+            connection = self._request.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         await self._answer.prepare(self._request)
         await self.write(_COMMENT)
 
     async def write(self, chunk: bytes) -> None:
         """Write, waiting for as long as the reader is behind. Raises _LostError."""
-        try:
-            async with asyncio.timeout(STUCK):
-                await self._answer.write(chunk)
-        except TimeoutError:
-            raise _LostError("it took nothing for too long") from None
-        except ConnectionError:
-            raise _LostError("it left") from None
+        for start in range(0, len(chunk), PIECE):
+            try:
+                async with asyncio.timeout(STUCK):
+                    await self._answer.write(chunk[start : start + PIECE])
+            except TimeoutError:
+                get_logger().warning("a reader of the feed takes nothing", caller=self._name)
+                raise _LostError from None
+            except ConnectionError:
+                raise _LostError from None
 
     async def rest(self, news: Coroutine[Any, Any, None]) -> None:
         """Wait for news, no longer than to the next comment."""

@@ -24,7 +24,7 @@ from pathlib import Path
 import orjson
 
 from gateway.store.embedded import Embedded, master_key
-from tests.bench import appends, load
+from tests.bench import appends, feed, load
 from tests.bench.bare import SECRET
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -47,6 +47,7 @@ async def _main() -> None:
             environment = _environment(server.url, master_key(Path(folder)))
             await asyncio.to_thread(_webhooks, environment)
             await asyncio.to_thread(_relay, environment)
+            await asyncio.to_thread(_readers, environment)
         finally:
             await server.stop()
 
@@ -83,6 +84,18 @@ def _relay(environment: dict[str, str]) -> None:
                 for _ in range(ROUNDS)
             ]
             _row("relayed sends (template) / bare relay", *_medians(pairs), 0.6)
+
+
+def _readers(environment: dict[str, str]) -> None:
+    with _gateway(environment, _port()) as ours:
+        make = _callbacks(1)
+        load.rate(ours, list(make(int(3_000 * SCALE))), CALLERS)
+
+        def rate() -> float:
+            return load.rate(ours, list(make(int(6_000 * SCALE))), CALLERS)
+
+        pairs = [feed.with_and_without(ours, rate) for _ in range(ROUNDS)]
+        _row("webhooks, 50 feed readers asleep / none", *_medians(pairs), 1)
 
 
 def _medians(pairs: list[tuple[float, float]]) -> tuple[float, float]:
