@@ -36,15 +36,16 @@ WORDS: Final[Mapping[str, Words]] = {
         "the person has stopped messages of this kind", "it can go out once the person resumes them"
     ),
     "no_opt_in": Words(
-        "marketing needs the person's agreement here, and none is recorded",
-        "record the person's agreement first",
+        "this line sends marketing only to people who asked for it, and no opt-in was known",
+        "record one with POST /api/people/{contact}/consents",
     ),
     "recently_limited": Words(
         "WhatsApp held marketing to this person back within the last 24 hours (131049)",
         "wait until 24 hours have passed, or until the person writes",
     ),
     "us_marketing": Words(
-        "WhatsApp delivers no marketing to numbers of this country", "no marketing can go to this number"
+        "this line sends no marketing to the USA, where WhatsApp delivers none",
+        "a utility or authentication template may go out",
     ),
 }
 """Any other reason is told by its own name."""
