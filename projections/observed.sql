@@ -34,7 +34,8 @@ select min(position) from {schema}.projection_checkpoints where name = any ($1::
 
 -- found --
 -- $1 first and $2 exclusive last day, $3 IANA zone, $4 line or null.
--- A delivery outranks a failure, and a failure outranks what was only sent (domain/status.py).
+-- A delivery outranks a failure, and a failure outranks what was only sent (domain/status.py). What foretells
+-- a code is WhatsApp's own rule; a missing opt-in is ours, so no code can prove it right.
 with
   judged as (
     select d.*,
@@ -48,6 +49,8 @@ with
       case d.reason
         when 'opted_out' then array[131050]
         when 'recently_limited' then array[131049]
+        when 'us_marketing' then array[131049]
+        when 'no_opt_in' then array[]::integer[]
         else array[131047, 470]
       end as foretold
     from {schema}.observed d

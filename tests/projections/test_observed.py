@@ -22,6 +22,7 @@ from domain.events import (
     SendUnknown,
     StatusReceived,
 )
+from domain.policy import REFUSALS, Reason
 from gateway.store.postgres import Pool
 from projections.observed import COUNTS, FOUND, ObservedProjection, ObservedReport
 
@@ -102,6 +103,15 @@ async def test_each_send_is_found_to_be_one_thing(
     assert (listed.found, listed.code, str(listed.send_id)) == (found, code, SEND)
     counted = {name for name in COUNTS if seen.totals[name]}
     assert counted == {"sends", found} | ({"observed"} if decision.get("observed") else set())
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_every_refusal_that_is_whatsapps_own_rule_can_prove_right(pool: Pool, reason: Reason) -> None:
+    history = [requested(SEND, OBSERVED | {"reason": reason}), failed(SEND, REFUSALS[reason].cloud_code)]
+
+    seen = await report(pool, history, found=FOUND)
+
+    assert [one.found for one in seen.sends] == ["failed" if reason == "no_opt_in" else "right"]
 
 
 async def test_in_a_group_one_delivery_makes_the_refusal_wrong(pool: Pool) -> None:
