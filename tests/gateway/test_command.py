@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,24 @@ async def test_two_gateways_share_a_data_directory_and_the_last_one_stops_the_da
             assert (await first.stopped(signal.SIGINT))[0] == 0
             assert await second.ready()
             assert (await second.stopped(signal.SIGINT))[0] == 0
+    await nothing_is_left(data_dir)
+
+
+async def test_windows_are_imported_and_reported_beside_a_gateway_on_the_embedded_database(
+    port: int, data_dir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "windows.csv"
+    async with sandbox(port, data_dir) as served:
+        now = datetime.fromisoformat((await served.get("/sandbox/clock"))[1]["now"])
+        wrote = min(now, datetime.now(UTC)) - timedelta(seconds=1)
+        file.write_text(f"line,contact,last_inbound\n{sandboxed.LINE},447700900789,{wrote.isoformat()}\n")
+        where = ("--data-dir", str(data_dir))
+        code, said = await ended("import", "windows", str(file), *where, LINES=sandboxed.LINE)
+        assert (code, said.splitlines()[-1]) == (0, "recorded 1: their windows are open")
+        assert "MessageReceived" in await served.topics()
+        code, said = await ended("report", "observed", *where)
+        assert (code, said.startswith("Sends from ")) == (0, True)
+        assert (await served.stopped(signal.SIGINT))[0] == 0
     await nothing_is_left(data_dir)
 
 
