@@ -11,9 +11,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from domain import consent as consents
 from domain.consent import LIMITED, OPTED_OUT, PAUSE, Consent
+from domain.templates import Drift, Fault
 from domain.window import REENGAGEMENT, Window, open_until, sendable_until
 
-POLICY_VERSION: Final = 2
+POLICY_VERSION: Final = 3
 """Recorded with every decision; grows whenever the same send could be judged differently."""
 
 Kind = Literal["free_form", "template", "direct_send"]
@@ -30,6 +31,16 @@ Reason = Literal[
     "no_opt_in",
     "recently_limited",
     "us_marketing",
+    "template_missing",
+    "template_not_approved",
+    "template_paused",
+    "template_disabled",
+    "category_drift",
+    "parameter_missing",
+    "parameter_count",
+    "parameter_kind",
+    "parameter_text",
+    "text_too_long",
 ]
 
 NEEDS_WINDOW: Final[Mapping[Kind, bool]] = {"free_form": True, "template": False, "direct_send": False}
@@ -53,6 +64,8 @@ _RE_ENGAGEMENT: Final = Refusal(400, REENGAGEMENT, 470, "Re-engagement message")
 _NOT_DELIVERED: Final = Refusal(
     400, LIMITED, 471, "This message was not delivered to maintain healthy ecosystem engagement."
 )
+_NO_TEMPLATE: Final = Refusal(404, 132001, 2001, "Template name does not exist in the translation")
+_PAUSED: Final = Refusal(400, 132015, 2061, "Template is paused")
 
 REFUSALS: Final[Mapping[Reason, Refusal]] = {
     "never_opened": _RE_ENGAGEMENT,
@@ -62,6 +75,16 @@ REFUSALS: Final[Mapping[Reason, Refusal]] = {
     "no_opt_in": Refusal(403, 131005, 1005, "Access denied"),
     "recently_limited": _NOT_DELIVERED,
     "us_marketing": _NOT_DELIVERED,
+    "template_missing": _NO_TEMPLATE,
+    "template_not_approved": _NO_TEMPLATE,
+    "template_paused": _PAUSED,
+    "template_disabled": Refusal(400, 132016, 2062, "Template is disabled"),
+    "category_drift": _PAUSED,
+    "parameter_missing": Refusal(400, 131008, 1008, "Required parameter is missing"),
+    "parameter_count": Refusal(400, 132000, 2000, "Number of parameters does not match"),
+    "parameter_kind": Refusal(400, 132012, 2012, "Parameter format does not match the template"),
+    "parameter_text": Refusal(400, 132018, 2006, "There is an issue with a parameter's text"),
+    "text_too_long": Refusal(400, 132005, 2005, "Translated text too long"),
 }
 """Reasons that keep a send from leaving; every other one lets it pass."""
 
@@ -76,6 +99,8 @@ class Rules:
     consent: ConsentRule = "optout"
     refuse_us_marketing: bool = False
     """WhatsApp delivers no marketing to the USA."""
+    template_drift: Drift = "accept"
+    """Of templates that WhatsApp has made marketing ones."""
 
 
 class Send(Protocol):
@@ -104,6 +129,8 @@ class _Decided:
     """message_key or call_key of its newest opener."""
     consent: dict[str, Any] | None = None
     """What the person chose, as far as the decision looked at it."""
+    fault: Fault | None = None
+    """What is wrong with the template, where that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +181,12 @@ def decide(
     now: int,
     rules: Rules,
     category: str | None = None,
+    template: Fault | None = None,
 ) -> Decision:
     """Whether `send` may leave at `now` (Unix seconds).
 
     `consent`: None where the send does not ask for it. `category`: of the template, in lower case; None
-    where nobody knows it.
+    where nobody knows it. `template`: what is wrong with it; a person's choice comes before that.
     """
     until = open_until(window)
     opened_by = None if until is None else window.opened_by
@@ -173,11 +201,13 @@ def decide(
         unwanted = consent is not None and category == "utility" and _stops(consent.about_everything)
         reason = "opted_out" if unwanted else "needs_no_window"
     saw = None if consent is None else _saw(category, consent)
-    if reason not in REFUSALS:
+    if reason not in REFUSALS and template is None:
         return Allowed(reason, rules.mode, until, opened_by, saw)
+    fault = template if reason not in REFUSALS else None
+    reason = fault.reason if fault else reason
     if rules.mode == "observe":
-        return Allowed(reason, rules.mode, until, opened_by, saw, observed=True)
-    return Refused(reason, rules.mode, until, opened_by, saw)
+        return Allowed(reason, rules.mode, until, opened_by, saw, fault, observed=True)
+    return Refused(reason, rules.mode, until, opened_by, saw, fault)
 
 
 def _closed(until: int | None, now: int) -> Reason:
@@ -212,7 +242,8 @@ def _saw(category: str | None, consent: Consent) -> dict[str, Any]:
 
 
 def _recorded(decision: _Decided, as_of: int, *, allowed: bool) -> dict[str, Any]:
-    return {
+    parameter = {"parameter": decision.fault.parameter} if decision.fault else {}
+    return parameter | {
         "allowed": allowed,
         "mode": decision.mode,
         "reason": decision.reason,

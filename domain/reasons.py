@@ -18,6 +18,8 @@ class Words(NamedTuple):
 
 
 _ANY_TIME: Final = "a template or Direct Send may go out at any time; this kind once the person writes again"
+_OTHER_TEMPLATE: Final = "send another template, or this one once WhatsApp approves it"
+_TEMPLATE_WANTS: Final = "send it with what GET /api/templates shows of the template"
 _NOTHING: Final = "nothing stood in its way"
 
 WORDS: Final[Mapping[str, Words]] = {
@@ -47,6 +49,20 @@ WORDS: Final[Mapping[str, Words]] = {
         "this line sends no marketing to the USA, where WhatsApp delivers none",
         "a utility or authentication template may go out",
     ),
+    "template_missing": Words("WhatsApp had no such template in this language", _OTHER_TEMPLATE),
+    "template_not_approved": Words("WhatsApp had not approved the template", _OTHER_TEMPLATE),
+    "template_paused": Words("WhatsApp had paused the template", _OTHER_TEMPLATE),
+    "template_disabled": Words("WhatsApp had disabled the template for good", _OTHER_TEMPLATE),
+    "category_drift": Words(
+        "WhatsApp has made the template a marketing one, which this line does not accept", _OTHER_TEMPLATE
+    ),
+    "parameter_missing": Words("a parameter of the template was missing", _TEMPLATE_WANTS),
+    "parameter_count": Words("the number of parameters did not match the template", _TEMPLATE_WANTS),
+    "parameter_kind": Words("a parameter was of another kind than the template wants", _TEMPLATE_WANTS),
+    "parameter_text": Words(
+        "a parameter was empty, or held a new line, a tab or more than four spaces", _TEMPLATE_WANTS
+    ),
+    "text_too_long": Words("the template was too long with its parameters", _TEMPLATE_WANTS),
 }
 """Any other reason is told by its own name."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,8 @@ class Send:
     now: datetime
     """When it was decided and left."""
     ids: Ids
+    rendered: str | None = field(default=None, repr=False)
+    """The text of a template as the person will read it, where that is known."""
 
     @property
     def dispatch(self) -> Dispatch:
@@ -89,7 +91,7 @@ class Send:
             "body": asked.body,
             "callback_data": asked.callback_data,
             "reference": self.reference,
-        }
+        } | ({} if self.rendered is None else {"rendered": self.rendered})
         key = self.ids.key("decision", self.send_id)
         return Fact(event, self.line, self._recipient(), key, self.now, public, private, asked.group_id)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from domain import policy
 from domain.consent import PAUSE
 
 
-def headers(send_id: UUID, outcome: str) -> dict[str, str]:
+def headers(send_id: UUID, outcome: str, warning: str | None = None) -> dict[str, str]:
     """What every answer to a send carries."""
-    return {"Ledgerline-Send-Id": str(send_id), "Ledgerline-Outcome": outcome}
+    warned = {"Ledgerline-Warning": warning} if warning else {}
+    return {"Ledgerline-Send-Id": str(send_id), "Ledgerline-Outcome": outcome} | warned
 
 
 def rfc3339(seconds: int) -> str:
@@ -49,9 +52,21 @@ def refusal(refused: policy.Refused) -> str:
         case "us_marketing":
             why = "this line sends no marketing to the USA, where WhatsApp delivers none"
             right = "a utility or authentication template is allowed"
+        case _ if refused.fault is not None:
+            why, right = refused.fault.details, _RIGHT.get(refused.reason, "another template is allowed")
         case _:
             why, right = _closed(refused.reason, until), "a template or Direct Send is allowed"
     return f"Refused by the gateway: {why}; {right}."
+
+
+_RIGHT: Final[Mapping[policy.Reason, str]] = {
+    "category_drift": "it may be sent where the line's template_category_drift is accept or warn",
+    **dict.fromkeys(
+        ("parameter_missing", "parameter_count", "parameter_kind", "parameter_text", "text_too_long"),
+        "GET /api/templates shows what the template wants",
+    ),
+}
+"""What would pass in place of a send with a fault in its template."""
 
 
 def _closed(reason: policy.Reason, until: int | None) -> str:

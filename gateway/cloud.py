@@ -58,8 +58,8 @@ def _read(outcome: upstream.Outcome) -> web.Response:
 def render(answer: send.Answer) -> web.Response:
     """The answer to a send in the Graph dialect (docs/api.md)."""
     match answer:
-        case send.Accepted(send_id, body):
-            headers = answers.headers(send_id, "accepted")
+        case send.Accepted(send_id, body, warning):
+            headers = answers.headers(send_id, "accepted", warning)
             return web.Response(body=body, content_type="application/json", headers=headers)
         case send.Refused(send_id, decision):
             headers = answers.headers(send_id, "refused")

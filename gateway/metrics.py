@@ -38,6 +38,11 @@ class Metrics:
             "Sends decided on a window that WhatsApp called closed although a customer wrote within 23 hours",
             registry=self.registry,
         )
+        self.drifted = Counter(
+            "ledgerline_template_drift",
+            "Sends of templates that WhatsApp has made marketing ones, on lines that warn or refuse",
+            registry=self.registry,
+        )
         self.template_syncs = Counter(
             "ledgerline_template_syncs",
             "Looks at WhatsApp's list of templates by result: looked, failed",

@@ -139,8 +139,8 @@ def _read_refused(status: int, body: bytes) -> web.Response:
 def render(answer: send.Answer) -> web.Response:
     """The answer to a send in the on-premises dialect (docs/api.md)."""
     match answer:
-        case send.Accepted(send_id, body):
-            headers = answers.headers(send_id, "accepted")
+        case send.Accepted(send_id, body, warning):
+            headers = answers.headers(send_id, "accepted", warning)
             return errors.json(_accepted(body), status=201, headers=headers)
         case send.Refused(send_id, decision):
             status, code = decision.refusal.http_status, decision.refusal.onprem_code

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain import callback_data, graph_errors, policy
+from domain import callback_data, graph_errors, policy, templates
 from domain.consent import NOTHING_KNOWN, Consent
 from domain.events import SendAccepted, SendFailed, SendUnknown
 from domain.facts import Fact
@@ -42,6 +42,8 @@ class Accepted:
 
     send_id: UUID
     body: bytes
+    warning: str | None = None
+    """What the caller should know, in words fit for a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,22 @@ async def send(
 
 async def _decide(gateway: Gateway, one: Send, path: str) -> Answer:
     seen, consent = await _seen(gateway, one)
+    rules, known = gateway.settings.rules(one.line), await _template(gateway, one)
+    drifts = rules.template_drift != "accept" and templates.drifted(known)
+    fault = templates.check(one.asked.body.get("template", {}), known)
+    if drifts:
+        gateway.metrics.drifted.inc()
+        if rules.template_drift == "refuse":
+            fault = fault or templates.drift_fault(known)
+    is_marketing = path.endswith("/marketing_messages")
     decision = policy.decide(
         one.asked,
         seen.window,
         consent,
         now=int(one.now.timestamp()),
-        rules=gateway.settings.rules(one.line),
-        category=await _category(gateway, one, path),
+        rules=rules,
+        category="marketing" if is_marketing else (known.category or "").lower() or None,
+        template=fault,
     )
     match decision:
         case policy.Refused():
@@ -112,7 +123,10 @@ async def _decide(gateway: Gateway, one: Send, path: str) -> Answer:
         case policy.Allowed(observed=observed):
             if observed:
                 gateway.metrics.observed.inc()
-            return await _forward(gateway, one, path, decision, seen.as_of)
+            answer = await _forward(gateway, _rendered(one, known), path, decision, seen.as_of)
+            if isinstance(answer, Accepted) and drifts:
+                return replace(answer, warning=f"category_drift: {known.first_category} became MARKETING")
+            return answer
 
 
 async def _seen(gateway: Gateway, one: Send) -> tuple[Read, Consent | None]:
@@ -145,16 +159,20 @@ async def _conversations(gateway: Gateway, one: Send, *, everywhere: bool) -> Se
     return [conversation] if conversation else []
 
 
-async def _category(gateway: Gateway, one: Send, path: str) -> str | None:
-    """The template's category, as far as it is known."""
+async def _template(gateway: Gateway, one: Send) -> templates.Known:
+    """What is known of the template that the send names, if it names one."""
     asked = one.asked
-    if path.endswith("/marketing_messages"):
-        return "marketing"
     if asked.template is None or asked.language is None:
-        return None
+        return templates.Known()
     async with asyncio.timeout(PATIENCE):
         known = await gateway.templates.known(asked.template, asked.language, one.now)
-    return known.category.lower() if known and known.category else None
+    return known or templates.Known()
+
+
+def _rendered(one: Send, known: templates.Known) -> Send:
+    if known.definition is None:
+        return one
+    return replace(one, rendered=templates.render(one.asked.body["template"], known.definition))
 
 
 async def _refuse(gateway: Gateway, one: Send, decision: policy.Refused, as_of: int) -> Answer:

@@ -38,6 +38,7 @@ from pydantic_settings import SettingsError as UnreadableError
 from domain.consent_words import DEFAULT_WORDS, NO_WORDS, ConsentWords
 from domain.openers import DEFAULT
 from domain.policy import ConsentRule, Rules
+from domain.templates import Drift
 from gateway.auth import ApiKey, parse_key
 
 PREFIX = "LEDGERLINE_"
@@ -61,6 +62,7 @@ class LineSettings(BaseModel):
     window_margin: int | None = Field(None, ge=0, le=3600)
     consent: ConsentRule | None = None
     refuse_us_marketing: bool = False
+    template_category_drift: Drift = "accept"
     silence_minutes: int | None = Field(None, ge=1, le=1440)
 
 
@@ -208,6 +210,7 @@ class Settings(BaseSettings):
             mode=self.mode(line),
             consent=own.consent if own and own.consent else self.consent,
             refuse_us_marketing=own is not None and own.refuse_us_marketing,
+            template_drift=own.template_category_drift if own else "accept",
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from domain.templates.checks import check
 from domain.templates.definition import Definition, read
-from domain.templates.known import Drift, Fault, Known, drifted
+from domain.templates.known import Drift, Fault, Known, drift_fault, drifted
 from domain.templates.rendering import render
 from domain.templates.syncing import SYNCED, Remembered, differences
 
@@ -15,6 +15,7 @@ __all__ = (
     "Remembered",
     "check",
     "differences",
+    "drift_fault",
     "drifted",
     "read",
     "render",

@@ -53,6 +53,14 @@ def drifted(known: Known) -> bool:
     return known.category == _MARKETING and known.first_category not in (None, _MARKETING)
 
 
+def drift_fault(known: Known) -> Fault | None:
+    """Why a line that wants no such change refuses a template that has become a marketing one."""
+    if not drifted(known):
+        return None
+    details = f"WhatsApp has made this {(known.first_category or '').lower()} template a marketing one"
+    return Fault(132015, "category_drift", "name", details)
+
+
 def status_fault(known: Known) -> Fault | None:
     """Why a template of this status can't be sent; words that are not surely final or in the way pass."""
     found = _UNSENDABLE.get(known.status or "")

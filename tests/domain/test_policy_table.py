@@ -17,6 +17,7 @@ from domain.events import CallReceived, ConsentChanged, Event, MessageReceived, 
 from domain.openers import DEFAULT
 from domain.outbound import Malformed, Read, SendRequest, parse_cloud
 from domain.policy import ASKS_CONSENT, Allowed, Decision, Mode, Refused, Rules, decide
+from domain.templates import Known, check
 from domain.window import EMPTY, disputed_by, fold, open_until
 
 MARGIN = 60
@@ -60,6 +61,7 @@ def decided(
     mode: Mode = "enforce",
     now: int = NOW,
     category: str | None = None,
+    known: Known | None = None,
     **rules: Any,
 ) -> Decision:
     """The decision about a send on LINE: its window by its own conversation, consent by every line's."""
@@ -71,7 +73,16 @@ def decided(
     ]
     window = reduce(fold, own, EMPTY)
     consent = reduce(consents.fold, events, NOTHING_KNOWN) if ASKS_CONSENT[request.kind] else None
-    return decide(request, window, consent, now=now, rules=Rules(MARGIN, mode, **rules), category=category)
+    fault = check(request.body["template"], known) if known else None
+    return decide(
+        request,
+        window,
+        consent,
+        now=now,
+        rules=Rules(MARGIN, mode, **rules),
+        category=category,
+        template=fault,
+    )
 
 
 @dataclass(frozen=True)
@@ -283,6 +294,37 @@ def test_row_33_read_receipts_and_typing_need_no_decision() -> None:
         assert parse_cloud(json.dumps(asked).encode()) == Read(asked)
 
 
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        ("PAUSED", (132015, 2061)),
+        ("DISABLED", (132016, 2062)),
+        ("REJECTED", (132001, 2001)),
+        ("PENDING", (132001, 2001)),
+        ("DELETED", (132001, 2001)),
+    ],
+)
+def test_row_47_a_template_known_to_be_unsendable_is_refused(status: str, codes: tuple[int, int]) -> None:
+    decision = decided(TEMPLATE, OPEN, category="utility", known=Known(status=status))
+
+    assert isinstance(decision, Refused)
+    assert (decision.refusal.cloud_code, decision.refusal.onprem_code) == codes
+    assert decision.recorded(1)["parameter"] == "name"
+    observed = decided(TEMPLATE, (), mode="observe", known=Known(status=status))
+    assert isinstance(observed, Allowed)
+    assert observed.observed
+
+
+def test_row_48_a_template_that_nobody_told_of_is_forwarded() -> None:
+    assert isinstance(decided(TEMPLATE, ()), Allowed)
+    assert isinstance(decided(TEMPLATE, (), known=Known(status="APPROVED")), Allowed)
+
+
+def test_what_a_person_chose_comes_before_a_fault_of_the_template() -> None:
+    decision = decided(TEMPLATE, (STOP,), category="marketing", known=Known(status="PAUSED"))
+    assert (decision.reason, decision.fault) == ("opted_out", None)
+
+
 def test_row_52_an_observing_line_lets_pass_and_says_what_it_would_have_refused() -> None:
     decision = decided(TEXT, (), mode="observe")
     assert isinstance(decision, Allowed)
@@ -322,7 +364,7 @@ def test_a_decision_records_what_the_policy_saw() -> None:
         "allowed": True,
         "mode": "enforce",
         "reason": "window_open",
-        "policy_version": 2,
+        "policy_version": 3,
         "window": {"open_until": NOW + 23 * HOUR, "opened_by": f"m{NOW - HOUR}", "as_of": 42},
         "consent": None,
     }
