@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from domain import consent as consents
 from domain.consent import Category, Value
@@ -15,7 +16,10 @@ from domain.ids import Ids
 from domain.inbound.wire import AHEAD
 from domain.people import canonical, of_phone, of_user_id
 
-VALUES: Mapping[str, Value] = {"stop": "stop", "resume": "resume"}
+_NUMBER: Final = re.compile(r"\+?[0-9]{5,20}")
+_USER_ID: Final = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
+
+VALUES: Final[Mapping[str, Value]] = {"stop": "stop", "resume": "resume"}
 
 
 class NoConsentError(ValueError):
@@ -71,10 +75,9 @@ def _moment(value: object, now: datetime) -> datetime:
 
 def person(contact: str) -> Alias | None:
     """The person whom a phone number (digits, with or without plus) or a user id names."""
-    if contact[:2].isalpha() and contact[2:3] == "." and len(contact) > 3:  # noqa: PLR2004 - CC.id
-        return of_user_id(contact)
-    plain = contact.removeprefix("+")
-    return of_phone(plain) if plain.isascii() and plain.isdigit() and len(plain) <= 32 else None  # noqa: PLR2004 - of a path
+    if _NUMBER.fullmatch(contact):
+        return of_phone(contact)
+    return of_user_id(contact) if _USER_ID.fullmatch(contact) else None
 
 
 def fact(

@@ -1,0 +1,126 @@
+"""`ledgerline import consents`: what people chose before the gateway, or elsewhere.
+
+The file is CSV with a header, `contact,category,value,at,source,text`, and `line` where it matters in whose
+conversation a choice stands; it binds every line all the same. The same file again records nothing new.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from domain.facts import Alias
+from gateway.consents import NoConsentError, Told, fact, person, told
+from gateway.store.log import Log
+from gateway.store.outcomes import Appended
+
+COLUMNS: Final = ("contact", "category", "value", "at", "source", "text")
+BY: Final = "import"
+PAGE: Final = 500
+"""Facts that the log stores together."""
+PATIENCE: Final = 60.0
+"""Seconds a page waits for the log: a first import meets people that the directory has to learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One line of the file."""
+
+    line: str
+    person: Alias
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the file tells, and what is wrong with it."""
+
+    choices: list[Choice]
+    problems: list[str]
+    """Each with the number of its line, and what would be right; they quote nothing personal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of it."""
+
+    recorded: int
+    known: int
+    """Told before, by a file or by the API."""
+
+
+class UnreadableError(Exception):
+    """The file as a whole can't be read; the text says why."""
+
+
+def check(path: Path, *, lines: Sequence[str], now: datetime) -> Checked:
+    """Read the whole file. `lines`: those configured; `now`: later times are refused.
+
+    Raises UnreadableError.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _checked(csv.reader(file, strict=True), lines, now)
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{path}: is not UTF-8; save it as CSV UTF-8") from None
+
+
+class _Reader(Iterator[list[str]], Protocol):
+    @property
+    def line_num(self) -> int: ...
+
+
+def _checked(rows: _Reader, lines: Sequence[str], now: datetime) -> Checked:
+    choices: list[Choice] = []
+    problems: list[str] = []
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        if sorted(set(header) - {"line"}) != sorted(COLUMNS) or len(set(header)) < len(header):
+            raise UnreadableError(f"line 1: must be the header {','.join(COLUMNS)}, and line where wanted")
+        for row in rows:
+            if not row:
+                continue
+            found = _read(header, row, lines, now)
+            if isinstance(found, Choice):
+                choices.append(found)
+            else:
+                problems.append(f"line {rows.line_num}: {found}")
+    except csv.Error as error:
+        raise UnreadableError(f"line {rows.line_num}: is no CSV ({error})") from None
+    return Checked(choices, problems)
+
+
+def _read(header: Sequence[str], row: Sequence[str], lines: Sequence[str], now: datetime) -> Choice | str:
+    """The choice a line tells, or what is wrong with it."""
+    if len(row) != len(header):
+        return f"has {len(row)} columns, not {len(header)}"
+    given = {name: text.strip() for name, text in zip(header, row, strict=True)}
+    alias, line = person(given["contact"]), given.get("line") or lines[0]
+    if alias is None:
+        return "contact must be a phone number in digits, with or without +, or a user id (CC.…)"
+    if line not in lines:
+        return "line must be a configured one: " + ", ".join(lines)
+    try:
+        return Choice(line, alias, told(given, now))
+    except NoConsentError as error:
+        return str(error)
+
+
+async def record(log: Log, choices: Sequence[Choice], *, now: datetime) -> Imported:
+    """Record each choice once. After NotTaken or InDoubt: again."""
+    facts = [
+        fact(one.told, one.person, line=one.line, source="import", by=BY, ids=log.ids, now=now)
+        for one in choices
+    ]
+    facts = list({one.key: one for one in facts}.values())
+    recorded = 0
+    for start in range(0, len(facts), PAGE):
+        recordings = await log.record(facts[start : start + PAGE], patience=PATIENCE)
+        recorded += sum(isinstance(one, Appended) for one in recordings)
+    return Imported(recorded, len(choices) - recorded)
