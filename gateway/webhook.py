@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
 from aiohttp import web
 
 from domain import inbound
-from domain.events import TemplateChanged
+from domain.events import ConsentChanged, TemplateChanged
 from domain.facts import Fact
 from gateway import errors
 from gateway.gateway import GATEWAY, Gateway
@@ -70,7 +71,15 @@ def _facts(gateway: Gateway, body: bytes) -> list[Fact] | None:
         words=gateway.words,
     )
     updates = list(islice(found, MAX_UPDATES + 1))
-    return None if len(updates) > MAX_UPDATES else list(chain.from_iterable(updates))
+    if len(updates) > MAX_UPDATES:
+        return None
+    return [_placed(gateway, fact) for fact in chain.from_iterable(updates)]
+
+
+def _placed(gateway: Gateway, fact: Fact) -> Fact:
+    """A consent is read from the person's conversations, so one without a line goes to the first."""
+    is_homeless = fact.event is ConsentChanged and fact.line is None and gateway.settings.lines
+    return replace(fact, line=gateway.settings.lines[0]) if is_homeless else fact
 
 
 def _leaves_open(fact: Fact) -> bool:

@@ -102,6 +102,12 @@ async def test_a_stop_on_one_line_binds_every_line(start: Start) -> None:
         assert [refusal(answer)[0] for _, answer in (by_number, by_id)] == [131050, 131050]
 
 
+async def test_a_preference_without_a_line_binds_them_too(shop: Running) -> None:
+    await prefers(shop, "stop", line=None)
+
+    assert refusal((await shop.send(template(SALE)))[1])[0] == 131050
+
+
 async def test_who_answers_stop_gets_codes_only_until_start(shop: Running) -> None:
     await knows(shop, "login_code", "AUTHENTICATION")
     await shop.writes(type="text", text={"body": "STOP!"})
