@@ -27,7 +27,7 @@ from gateway import sandbox as sandboxed
 from gateway import settings as configuration
 from gateway.api.reports import Asked, current_month
 from gateway.app import Databases, create_app, databases_of, opened, utc_now
-from gateway.imports import windows
+from gateway.imports import consents, windows
 from gateway.logs import configure
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
@@ -128,6 +128,28 @@ def import_windows(file: Path, /, *, data_dir: DataDir = None) -> None:
     _run(_import_windows(settings, checked, now))
 
 
+@imports.command(name="consents")
+def import_consents(file: Path, /, *, skip_bad: bool = False, data_dir: DataDir = None) -> None:
+    """Record what people chose (CSV: contact,category,value,at,source,text[,line]); all lines or none.
+
+    With --skip-bad wrong lines are named and left out.
+    """
+    settings = _settings_for_log(data_dir)
+    if not settings.lines:
+        raise SettingsError(["LEDGERLINE_LINES is missing: a choice is recorded with one of them"])
+    now = utc_now()
+    try:
+        checked = consents.check(file, lines=settings.lines, now=now)
+    except consents.UnreadableError as error:
+        raise CannotStartError(str(error)) from None
+    for problem in checked.problems:
+        _complain(problem)
+    if checked.problems and not skip_bad:
+        _complain(f"{len(checked.problems)} problem(s); nothing was imported")
+        sys.exit(1)
+    _run(_import_consents(settings, checked, now))
+
+
 @reports.command(name="observed")
 def report_observed(
     *,
@@ -151,6 +173,16 @@ async def _import_windows(settings: Settings, checked: windows.Checked, now: dat
         except (NotTaken, InDoubt):
             raise CannotStartError("the log does not answer; import the same file again") from None
     for text in windows.told(checked, imported):
+        _say(text)
+
+
+async def _import_consents(settings: Settings, checked: consents.Checked, now: datetime) -> None:
+    async with _log(settings) as (_, log):
+        try:
+            imported = await consents.record(log, checked.choices, now=now)
+        except (NotTaken, InDoubt):
+            raise CannotStartError("the log does not answer; import the same file again") from None
+    for text in consents.told_of(checked, imported):
         _say(text)
 
 

@@ -124,3 +124,12 @@ async def record(log: Log, choices: Sequence[Choice], *, now: datetime) -> Impor
         recordings = await log.record(facts[start : start + PAGE], patience=PATIENCE)
         recorded += sum(isinstance(one, Appended) for one in recordings)
     return Imported(recorded, len(choices) - recorded)
+
+
+def told_of(checked: Checked, imported: Imported) -> Iterator[str]:
+    """What the operator is told."""
+    yield f"recorded {imported.recorded}"
+    if imported.known:
+        yield f"known    {imported.known}: told before"
+    if checked.problems:
+        yield f"skipped  {len(checked.problems)}: wrong lines, named above"
