@@ -74,6 +74,15 @@ async def test_marketing_is_refused_to_who_stopped_it_and_nothing_else(shop: Run
     assert await shop.events("ConsentChanged")
 
 
+async def test_what_goes_out_as_marketing_is_marketing_whatever_the_registry_knows(running: Running) -> None:
+    path = f"/v26.0/{LINE}/marketing_messages"
+    assert (await running.post(path, template(SALE)))[0] == 200
+    await prefers(running, "stop")
+
+    assert refusal((await running.post(path, template(SALE)))[1])[0] == 131050
+    assert (await running.send(template(SALE)))[0] == 200, "nothing told its category so far"
+
+
 async def test_a_resume_lifts_the_stop(shop: Running) -> None:
     await prefers(shop, "resume")
     await prefers(shop, "stop", ago=60)
