@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import BodyPartReader, MultipartReader, web
 
 from domain.inbound import wire
+from gateway import relay
 from gateway.allowed import OVERRIDES, SECRETS, Passage
 
 CHUNK: Final = 64 * 1024
@@ -79,7 +80,7 @@ class Form:
     def __init__(self, request: web.Request, passage: Passage) -> None:
         """Raises HTTPRequestEntityTooLarge and HTTPBadRequest for what can be told beforehand."""
         self.content_type = request.headers["Content-Type"]
-        self.length = request.content_length
+        self.length = relay.length_of(request)
         self.fault: web.HTTPException | None = None
         """Why the upload was broken off."""
         self._content = request.content

@@ -104,7 +104,7 @@ class _File:
             ]
         )
         self._after = f"\r\n--{boundary}--\r\n".encode()
-        given = request.content_length
+        given = relay.length_of(request)
         if given is not None and given > LIMIT:
             raise web.HTTPRequestEntityTooLarge(LIMIT, given)
         self.length = None if given is None else len(self._before) + given + len(self._after)

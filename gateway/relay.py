@@ -32,6 +32,11 @@ def asked(request: web.Request) -> CIMultiDict[str]:
     return CIMultiDict(kept | {hdrs.ACCEPT_ENCODING: "identity"})
 
 
+def length_of(request: web.Request) -> int | None:
+    """Bytes of the body as it is read; None where that isn't known beforehand, as when it came compressed."""
+    return None if hdrs.CONTENT_ENCODING in request.headers else request.content_length
+
+
 def answered(response: aiohttp.ClientResponse) -> dict[str, str]:
     """The headers to answer with."""
     kept = {name: response.headers[name] for name in ANSWERED if name in response.headers}

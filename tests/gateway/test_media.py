@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import FormData, web
+from aiohttp import BytesPayload, FormData, web
 from aiohttp.test_utils import TestServer, unused_port
 from running import LINE, Running, Start
 from yarl import URL
@@ -107,6 +109,25 @@ async def test_secrets_are_taken_out_of_a_form_and_its_length_stays(start: Start
     [(arrived, encoding, fields)] = taken
     assert (arrived, encoding) == ((None, "chunked") if chunked else (length, None))
     assert fields == {"messaging_product": "whatsapp", "type": "image/png"}
+
+
+@pytest.mark.parametrize("path", [UPLOAD, "/v1/media"])
+async def test_what_came_compressed_leaves_whole(running: Running, path: str) -> None:
+    data = form()() if path == UPLOAD else BytesPayload(FILE[:4096], content_type="image/png")
+    headers = {"Content-Type": data.content_type, "Content-Encoding": "gzip"}
+    body = BytesIO(gzip.compress(await data.as_bytes()))
+    async with running.http.post(running.url + path, data=body, headers=headers) as answer:
+        said = await answer.json()
+    assert answer.status == 200, said
+    media_id = said["id"] if path == UPLOAD else said["media"][0]["id"]
+    _, about = await running.get(f"/v26.0/{media_id}")
+    assert about["file_size"] == str(len(FILE) if path == UPLOAD else 4096)
+
+
+async def test_a_head_of_an_object_has_no_body(running: Running) -> None:
+    media_id = await uploaded(running, form())
+    async with running.http.head(f"{running.url}/v26.0/{media_id}") as answer:
+        assert (answer.status, answer.content_type, await answer.read()) == (200, "application/json", b"")
 
 
 async def test_an_upload_is_on_its_way_before_it_is_complete(start: Start) -> None:

@@ -169,6 +169,7 @@ async def test_all_else_is_refused_and_names_the_path(start: Start, method: str,
         ("batch=[]", "batch"),
         ("fields=id,access_token", "fields"),
         ("fields=phone_numbers{block_users}", "fields"),
+        ("fields[0]=Access_Token", "fields"),
     ],
 )
 async def test_what_a_query_would_do_beside_the_path_is_refused(start: Start, query: str, named: str) -> None:
@@ -364,6 +365,12 @@ async def test_people_and_secrets_of_a_change_are_not_in_the_open(start: Start) 
     assert found[0]["line"] == LINE
     assert "271828" not in str(found)
     assert ANN not in str([row["state"] for row in stored])
+
+
+async def test_a_template_may_be_named_like_a_closed_field(start: Start) -> None:
+    async with whatsapp() as there, start(upstream_url=there.url) as running:
+        assert (await call(running, "DELETE", f"{TEMPLATES}?name=block_users_notice"))[0] == 200
+    assert there.only.query == [("name", "block_users_notice")]
 
 
 async def test_reading_leaves_no_event(start: Start) -> None:
