@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 import structlog
-from aiohttp import encode_basic_auth
+from aiohttp import FormData, encode_basic_auth
 from running import ANN, LINE, Running
 
 from gateway import logs
@@ -122,6 +122,23 @@ def _plain(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+async def others(running: Running) -> None:
+    """Other Graph paths: changes that name people, and files."""
+    block = {"messaging_product": "whatsapp", "block_users": [{"user": f"+{ANN}"}]}
+    await running.post(f"/v26.0/{LINE}/block_users", block)
+    await running.post(f"/v26.0/{LINE}/whatsapp_business_profile", {"about": "Ann Example"})
+    await running.post("/v1/media", b"Where is my order?", headers={"Content-Type": "text/plain"})
+    form = FormData({"messaging_product": "whatsapp", "type": "text/plain"})
+    form.add_field("file", b"Where is my order?", filename="Ann Example.txt", content_type="text/plain")
+    async with running.http.post(f"{running.url}/v26.0/{LINE}/media", data=form) as upload:
+        media_id = (await upload.json())["id"]
+    _, about = await running.get(f"/v26.0/{media_id}")
+    async with running.http.get(about["url"]) as fetched:
+        assert await fetched.read() == b"Where is my order?"
+    async with running.http.delete(f"{running.url}/v26.0/{media_id}") as deleted:
+        assert deleted.status == 200
+
+
 async def traffic(running: Running) -> None:
     """All that the gateway is made for, and much that goes wrong."""
     for body in bodies():
@@ -147,6 +164,7 @@ async def traffic(running: Running) -> None:
     await running.post("/v1/messages", {"to": ANN, "type": "hsm", "hsm": hsm})
     async with running.http.put(f"{running.url}/v1/messages/wamid.A", json={"status": "read"}) as read:
         assert read.status == 200
+    await others(running)
     await running.get(f"/api/lines/{LINE}/conversations/{ANN}/window")
     await running.get("/api/messages/wamid.HBgMNDQ3NzAwOTAwMTIzFQIAEhgU0000")
     await running.get("/api/messages", reference="crm:4711")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -82,6 +83,17 @@ async def test_wabclient_sends_texts_and_media_inside_the_window(running: Runnin
     assert bodies[0]["text"] == {"body": "See https://a.example/", "preview_url": True}
     assert bodies[1]["image"] == {"id": "1037543291543636"}
     assert bodies[2]["document"] == link
+
+
+async def test_wabclient_uploads_and_fetches_media(running: Running) -> None:
+    picture = bytes(range(256)) * 1000
+
+    def use(client: Client) -> tuple[int, bytes]:
+        media_id = client.connection.upload_media(BytesIO(picture), "image/png")
+        length, body = client.download_media(media_id)
+        return length, body.read()
+
+    assert await using(running, use) == (len(picture), picture)
 
 
 async def test_wabclient_sends_templates_outside_the_window(running: Running) -> None:
