@@ -72,6 +72,13 @@ OBJECT_FIELDS: Final = frozenset(
 )
 """What may be changed of an object: a template's and a flow's fields. A number has others (its webhook)."""
 
+KINDS: Final[Mapping[str, str]] = {
+    "mime_type": "media",
+    "components": "message_templates",
+    "categories": "flows",
+}
+"""What may be changed by its id, by a field that WhatsApp tells of each of these and of nothing else."""
+
 SECRETS: Final = frozenset({"access_token", "appsecret_proof"})
 """Parameters that are the caller's and stay here."""
 OVERRIDES: Final = frozenset({"method", "batch", "ids"})

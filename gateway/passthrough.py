@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
 from io import BytesIO
 from uuid import uuid4
 
@@ -15,7 +17,7 @@ from gateway.allowed import Allowed, Owner
 from gateway.auth import ApiKey
 from gateway.changes import Change, account_of
 from gateway.gateway import GATEWAY
-from gateway.upstream import Lost, NotSent
+from gateway.upstream import Answered, Lost, NotSent
 
 PATH = r"/{version:v\d+\.\d+}/{path:.*}"
 
@@ -59,9 +61,10 @@ async def _change(
 ) -> web.StreamResponse:
     gateway, passage = request.app[GATEWAY], asked.passage
     body = await _body(request, asked)
+    field = await _kind(request, query) if passage is allowed.OBJECT else passage.field
     change = Change(
         call=uuid4(),
-        field=passage.field,
+        field=field,
         method=request.method,
         caller=caller,
         account=account_of(gateway, asked.id if passage.owner is Owner.ACCOUNT else None),
@@ -83,6 +86,28 @@ async def _change(
             response.close()
         raise body.fault
     return await _changed(request, change, response)
+
+
+async def _kind(request: web.Request, query: MultiDict[str]) -> str:
+    """What the object is that the path names by its id alone.
+
+    Raises ProblemError where it is nothing that callers may change, or WhatsApp doesn't say.
+    """
+    bound = {name: value for name, value in query.items() if name == "phone_number_id"}
+    outcome = await request.app[GATEWAY].upstream.get(_path(request), bound)
+    if not isinstance(outcome, Answered):
+        raise errors.ProblemError(relay.not_reached())
+    if outcome.status != HTTPStatus.OK:
+        answer = web.Response(body=outcome.body, status=outcome.status, content_type="application/json")
+        raise errors.ProblemError(answer)
+    try:
+        about = json.loads(outcome.body)
+    except ValueError:
+        about = None
+    for name, kind in allowed.KINDS.items():
+        if isinstance(about, dict) and name in about:
+            return kind
+    raise web.HTTPForbidden(text=f"{request.path} is no media file, template or flow: not passed on.")
 
 
 async def _changed(

@@ -74,8 +74,8 @@ async def test_a_file_goes_up_and_down_and_away(running: Running) -> None:
     assert [(event["field"], event["event"], event.get("http_status")) for event in events] == [
         ("media", "POST", None),
         ("media", "POST", 200),
-        ("object", "DELETE", None),
-        ("object", "DELETE", 200),
+        ("media", "DELETE", None),
+        ("media", "DELETE", 200),
     ]
 
 
