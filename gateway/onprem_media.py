@@ -54,14 +54,10 @@ async def fetch(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.SEND, others=(Scope.CONTENT,))
     line = _line(gateway, caller)
-    path = f"{GRAPH_VERSION}/{request.match_info['media']}"
-    looked_up = await gateway.upstream.get(path, {"phone_number_id": line})
-    if not isinstance(looked_up, Answered):
-        return _not_reached()
-    about = _object(looked_up.body)
+    about = await _about(gateway, request.match_info["media"], line)
     url = about.get("url")
-    if looked_up.status != 200 or not isinstance(url, str) or not media.is_media(gateway, url):  # noqa: PLR2004 - HTTP
-        return _failed(looked_up.status, about)
+    if not isinstance(url, str) or not media.is_media(gateway, url):
+        return _failed(404, {})
     response = await gateway.upstream.open(
         request.method, URL(url, encoded=True), headers=relay.asked(request)
     )
@@ -78,12 +74,26 @@ async def delete(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.SEND)
     line = _line(gateway, caller)
+    await _about(gateway, request.match_info["media"], line)
     change = _change(request, caller, line)
     await change.begin(gateway, {})
     url = gateway.upstream.url(f"{GRAPH_VERSION}/{request.match_info['media']}")
     url = url.with_query({"phone_number_id": line})
     status, answer = await _changed(gateway, change, await gateway.upstream.open("DELETE", url, headers={}))
     return errors.json({"meta": errors.META}) if status == 200 else _failed(status, answer)  # noqa: PLR2004 - HTTP
+
+
+async def _about(gateway: Gateway, media_id: str, line: str) -> dict[str, Any]:
+    """What WhatsApp says of a media file of the line. Raises ProblemError where the id names none."""
+    outcome = await gateway.upstream.get(f"{GRAPH_VERSION}/{media_id}", {"phone_number_id": line})
+    if not isinstance(outcome, Answered):
+        raise errors.ProblemError(_not_reached())
+    about = _object(outcome.body)
+    if outcome.status != 200:  # noqa: PLR2004 - HTTP
+        raise errors.ProblemError(_failed(outcome.status, about))
+    if "mime_type" not in about:
+        raise errors.ProblemError(_failed(404, {}))
+    return about
 
 
 class _File:

@@ -304,8 +304,14 @@ async def test_a_file_of_the_old_api_goes_up_and_down_and_away(running: Running)
     assert found == [
         *(("POST", None), ("POST", 200)),
         *(("DELETE", None), ("DELETE", 200)),
-        *(("DELETE", None), ("DELETE", 400)),
     ]
+
+
+async def test_only_media_is_fetched_and_deleted_by_the_old_api(running: Running) -> None:
+    for method in ("GET", "DELETE"):
+        async with running.http.request(method, f"{running.url}/v1/media/{sandbox.WABA}") as answer:
+            assert (answer.status, (await answer.json())["errors"][0]["code"]) == (404, 1006)
+    assert await running.events() == []
 
 
 async def test_the_old_api_wants_scopes_and_one_line(start: Start) -> None:
