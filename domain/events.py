@@ -195,8 +195,10 @@ class SendSettled(Event):
     settled_as: str
     """accepted, failed, resend."""
     by: str
-    """status, answer, operator, policy."""
+    """status, answer (it came after all), operator."""
     message_key: str | None = None
+    caller: str | None = None
+    """Name of the operator's API key."""
 
 
 class IdentityLinked(Event):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from domain import markets
@@ -136,6 +136,14 @@ def parse_onprem_read(body: bytes, message_id: str) -> Read | Malformed:
 def digits_of(number: str) -> str | None:
     """The digits of what is written as a phone number; None for what is not."""
     return re.sub(r"[^0-9]", "", number) or None if _SEPARATED.fullmatch(number) else None
+
+
+def recalled(face: Face, body: Json) -> SendRequest:
+    """A send that was well-formed before, from the `body` that was kept of it."""
+    parsed = _send(body, _CLOUD)
+    if isinstance(parsed, Malformed):
+        raise ValueError(f"what was recorded of a send is malformed: {parsed.field}")  # noqa: TRY004 - not a type
+    return replace(parsed, face=face)
 
 
 def upstream_body(request: SendRequest, opaque: str) -> Json:

@@ -7,14 +7,23 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from aiohttp import web
+
 from domain import policy
 from domain.consent import PAUSE
+from gateway import errors
 
 
 def headers(send_id: UUID, outcome: str, warning: str | None = None) -> dict[str, str]:
     """What every answer to a send carries."""
     warned = {"Ledgerline-Warning": warning} if warning else {}
     return {"Ledgerline-Send-Id": str(send_id), "Ledgerline-Outcome": outcome} | warned
+
+
+def replayed(answer: web.Response) -> web.Response:
+    """An answer about a send that was asked for before."""
+    answer.headers["Idempotent-Replayed"] = "true"
+    return answer
 
 
 def rfc3339(seconds: int) -> str:
@@ -30,8 +39,36 @@ def unknown(send_id: UUID) -> str:
     )
 
 
+def not_posted(path: str, why: str, send_id: UUID | None) -> web.Response:
+    """What a caller hears when nothing was posted for its request, in the dialect of `path`."""
+    status, text, retry_after = _NOT_POSTED[why]
+    return errors.in_dialect(path, status, text.format(send_id), retry_after=retry_after)
+
+
 NOT_SENT = "WhatsApp could not be reached; nothing was sent. The same send may be tried again."
-BUSY = "Nothing was or will be sent: the gateway is overloaded or its database is away. Try again shortly."
+
+_NOT_POSTED: Final[Mapping[str, tuple[int, str, int | None]]] = {
+    "busy": (
+        503,
+        "Nothing was or will be sent: the gateway is overloaded or its database is away. Try again shortly.",
+        2,
+    ),
+    "in_flight": (
+        409,
+        "A send with this Idempotency-Key is on its way. Its state: GET /api/messages/{}",
+        1,
+    ),
+    "key_taken": (
+        422,
+        "This Idempotency-Key belongs to another request, GET /api/messages/{}: use a new one.",
+        None,
+    ),
+    "forgotten": (
+        410,
+        "This Idempotency-Key belongs to a send to a person who was forgotten since: it is not sent again.",
+        None,
+    ),
+}
 
 
 def refusal(refused: policy.Refused) -> str:

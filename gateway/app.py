@@ -33,6 +33,7 @@ from gateway.metrics import Metrics
 from gateway.numbers import Numbers
 from gateway.retention import forget_old_content
 from gateway.settings import Settings, master_key_bytes
+from gateway.settler import Settler
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken
@@ -132,7 +133,10 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         stack.push_async_callback(upstream.close)
         tail = await stack.enter_async_context(Tail.open(databases.url, pool, schema))
         runner = Runner(catalogue.projections(schema), pool, tail, schema=schema)
-        metrics, templates = Metrics(), TemplatesProjection(schema)
+        metrics, messages, templates = Metrics(), Messages(schema), TemplatesProjection(schema)
+        settler = Settler(
+            log, pool, messages, clock=clock, metrics=metrics, timeout=settings.upstream_timeout
+        )
         template_sync = TemplateSync(
             settings.waba,
             upstream=upstream,
@@ -144,6 +148,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         )
         works = (
             runner.run(),
+            settler.run(tail),
             forget_old_content(log, clock, settings.retention_months),
             template_sync.run(),
         )
@@ -158,7 +163,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             keys=Keys(settings.api_keys),
             windows=WindowProjection(schema),
             consents=ConsentProjection(schema),
-            messages=Messages(schema),
+            messages=messages,
             lives=Lives(pool, schema),
             counts=CountsProjection(schema),
             observed=ObservedProjection(schema),
@@ -168,6 +173,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             numbers=Numbers(upstream),
             runner=runner,
             tail=tail,
+            settler=settler,
             openers=DEFAULT.with_overrides(settings.openers),
             words=settings.words,
             metrics=metrics,

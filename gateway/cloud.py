@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Final, assert_never
+from uuid import UUID
 
 from aiohttp import web
 
 from domain import outbound
-from gateway import answers, errors, send, upstream
+from gateway import answers, errors, idempotency, send, upstream
 from gateway.access import caller_of
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY
@@ -33,6 +34,8 @@ async def messages(request: web.Request) -> web.Response:
             return _read(await gateway.upstream.read(path, body))
         case outbound.SendRequest() as asked:
             reference = request.headers.get("Idempotency-Key")
+            if reference is not None and (wrong := idempotency.fault(reference)):
+                return errors.graph(400, 131009, "Parameter value is not valid", details=wrong)
             return render(
                 await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
             )
@@ -66,22 +69,31 @@ def render(answer: send.Answer) -> web.Response:
             refusal, details, trace = decision.refusal, answers.refusal(decision), str(send_id)
             status, code, title = refusal.http_status, refusal.cloud_code, refusal.title
             return errors.graph(status, code, title, details=details, trace=trace, headers=headers)
-        case send.Failed(send_id, status, _, body) if body:
-            headers = answers.headers(send_id, "failed")
-            return web.Response(body=body, status=status, content_type="application/json", headers=headers)
-        case send.Failed(send_id):
-            headers = answers.headers(send_id, "failed") | {"Retry-After": "5"}
-            trace = str(send_id)
-            return errors.graph(
-                503, 131016, "Service unavailable", details=answers.NOT_SENT, trace=trace, headers=headers
-            )
+        case send.Failed(send_id, status, _, body):
+            return _failed(send_id, status, body)
         case send.Unknown(send_id):
             headers = answers.headers(send_id, "unknown")
             details, trace = answers.unknown(send_id), str(send_id)
             return errors.graph(
                 500, 131000, "Something went wrong", details=details, trace=trace, headers=headers
             )
-        case send.Busy():
-            return errors.in_dialect("/v", 503, answers.BUSY, retry_after=2)
+        case send.Replayed(known):
+            return answers.replayed(render(known))
+        case send.NotPosted(why, send_id):
+            return answers.not_posted("/v", why, send_id)
         case _:
             assert_never(answer)
+
+
+def _failed(send_id: UUID, status: int, body: bytes) -> web.Response:
+    headers = answers.headers(send_id, "failed")
+    if body:
+        return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+    return errors.graph(
+        503,
+        131016,
+        "Service unavailable",
+        details=answers.NOT_SENT,
+        trace=str(send_id),
+        headers=headers | {"Retry-After": "5"},
+    )

@@ -98,7 +98,10 @@ _GRAPH: Final = {
     403: (10, "Permission denied"),
     404: (100, "Unsupported request"),
     405: (100, "Unsupported request"),
+    409: (131016, "Service unavailable"),
+    410: (100, "Invalid parameter"),
     413: (100, "Request too large"),
+    422: (100, "Invalid parameter"),
     503: (131016, "Service unavailable"),
 }
 _ONPREM: Final = {
@@ -107,7 +110,10 @@ _ONPREM: Final = {
     403: (1005, "Access denied"),
     404: (1006, "Resource not found"),
     405: (1025, "Request not valid"),
+    409: (1016, "System overloaded"),
+    410: (1009, "Parameter value is not valid"),
     413: (1025, "Request not valid"),
+    422: (1009, "Parameter value is not valid"),
     503: (1016, "System overloaded"),
 }
 _NAMES: Final = {
@@ -116,6 +122,7 @@ _NAMES: Final = {
     403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
+    409: "conflict",
     413: "too-large",
     503: "not-taken",
 }

@@ -17,6 +17,7 @@ from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
 from gateway.settings import Settings
+from gateway.settler import Settler
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
@@ -57,6 +58,7 @@ class Gateway:
     numbers: Numbers
     runner: Runner
     tail: Tail
+    settler: Settler
     openers: Openers
     words: ConsentWords
     metrics: Metrics

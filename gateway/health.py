@@ -77,6 +77,10 @@ async def metrics(request: web.Request) -> web.Response:
     _sound(gateway, lines)
     gateway.metrics.head.set(state.get("head", 0))
     gateway.metrics.waiting.set(gateway.log.waiting)
+    if state["projections"]:
+        async with gateway.pool.acquire() as db:
+            for line, seen in (await gateway.lines.read(db)).items():
+                gateway.metrics.unknown.labels(line).set(seen.unknown)
     for name, one in state["projections"].items():
         gateway.metrics.lag.labels(name).set(one["lag"])
         gateway.metrics.dead_letters.labels(name).set(one["dead_letters"])

@@ -24,8 +24,26 @@ class Metrics:
         )
         self.sends = Counter(
             "ledgerline_sends",
-            "Sends by face, kind and outcome: accepted, refused, failed, unknown, busy, malformed",
+            "Sends by face, kind and outcome: accepted, refused, failed, unknown, busy, malformed, "
+            "replayed, in_flight, key_taken, forgotten",
             ["face", "kind", "outcome"],
+            registry=self.registry,
+        )
+        self.settled = Counter(
+            "ledgerline_sends_settled",
+            "Unknown sends that became known, as what and by what: status, answer, operator",
+            ["settled_as", "by"],
+            registry=self.registry,
+        )
+        self.given_up = Counter(
+            "ledgerline_sends_given_up",
+            "Dispatches without an outcome that were recorded as unknown",
+            registry=self.registry,
+        )
+        self.unknown = Gauge(
+            "ledgerline_sends_unknown",
+            "Sends that may or may not have reached WhatsApp",
+            ["line"],
             registry=self.registry,
         )
         self.observed = Counter(

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from domain import contact_check, graph_errors, outbound
 from domain.graph_errors import cloud_to_onprem
-from gateway import answers, errors, send, upstream
+from gateway import answers, errors, idempotency, send, upstream
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
@@ -58,6 +58,8 @@ async def messages(request: web.Request) -> web.Response:
         case outbound.SendRequest() as asked:
             path = f"{GRAPH_VERSION}/{line}/messages"
             reference = request.headers.get("Idempotency-Key")
+            if reference is not None and (wrong := idempotency.fault(reference)):
+                return _error(400, 1009, wrong)
             return render(
                 await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
             )
@@ -149,8 +151,10 @@ def render(answer: send.Answer) -> web.Response:
             return _failed(send_id, code, body)
         case send.Unknown(send_id):
             return _error(500, 1000, answers.unknown(send_id), answers.headers(send_id, "unknown"))
-        case send.Busy():
-            return errors.in_dialect("/v1/", 503, answers.BUSY, retry_after=2)
+        case send.Replayed(known):
+            return answers.replayed(render(known))
+        case send.NotPosted(why, send_id):
+            return answers.not_posted("/v1/", why, send_id)
         case _:
             assert_never(answer)
 

@@ -17,6 +17,7 @@ from domain.events import (
     MessageReceived,
     Recorded,
     SendAccepted,
+    SendDispatched,
     SendFailed,
     SendRefused,
     SendRequested,
@@ -87,6 +88,8 @@ class SendRow(Row):
     template: str | None = field(default=None, metadata=LARGEST)
     language: str | None = field(default=None, metadata=LARGEST)
     market: str | None = field(default=None, metadata=LARGEST)
+    dispatched: int | None = field(default=None, metadata=LARGEST)
+    """The newest attempt that was to leave; its outcome is still open while `known.attempt` is smaller."""
     known: MessageState = field(
         default=status.EMPTY, metadata=fields_of(MessageState, _OF_SEND, status.merge)
     )
@@ -130,9 +133,9 @@ class MessageRow(Row):
 
 
 class MessagesProjection:
-    """The tables `sends_v1`, `send_references_v1` and `messages_v1`, read as `sends` and so on."""
+    """The tables `sends_v2`, `send_references_v1` and `messages_v1`, read as `sends` and so on."""
 
-    name = "messages_v1"
+    name = "messages_v2"
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
@@ -173,6 +176,8 @@ def sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
                     market=event.market,
                     known=status.fold(status.EMPTY, event),
                 )
+            case SendDispatched() as event:
+                yield SendRow(UUID(event.send_id), line=event.line, dispatched=event.attempt)
             case SendAccepted() | SendFailed() | SendUnknown() | SendSettled() as event:
                 yield SendRow(UUID(event.send_id), line=event.line, known=status.fold(status.EMPTY, event))
             case _:

@@ -1,5 +1,5 @@
 -- ddl --
-create table if not exists {schema}.sends_v1 (
+create table if not exists {schema}.sends_v2 (
   send_id uuid primary key,
   position bigint,
   stream uuid,
@@ -14,6 +14,7 @@ create table if not exists {schema}.sends_v1 (
   template text collate "C",
   language text collate "C",
   market text collate "C",
+  dispatched integer,
   requested boolean not null,
   refused boolean not null,
   accepted boolean not null,
@@ -23,9 +24,12 @@ create table if not exists {schema}.sends_v1 (
   outcome_code bigint,
   state text collate "C" not null
 );
-create index if not exists sends_v1_position on {schema}.sends_v1 (position);
-create index if not exists sends_v1_line on {schema}.sends_v1 (line, position);
-create index if not exists sends_v1_state on {schema}.sends_v1 (state, position);
+create index if not exists sends_v2_position on {schema}.sends_v2 (position);
+create index if not exists sends_v2_line on {schema}.sends_v2 (line, position);
+create index if not exists sends_v2_state on {schema}.sends_v2 (state, position);
+
+-- Sends on their way, and those whose outcome nobody recorded.
+create index if not exists sends_v2_open on {schema}.sends_v2 (send_id) where dispatched > attempt;
 
 create table if not exists {schema}.send_references_v1 (
   reference uuid not null,
@@ -69,8 +73,9 @@ create index if not exists messages_v1_send on {schema}.messages_v1 (send_id) wh
 
 create or replace view {schema}.sends as
   select send_id, position, stream, requested_at, line, group_key, caller, face, kind, type, category,
-    template, language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, state
-  from {schema}.sends_v1;
+    template, language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, state,
+    dispatched
+  from {schema}.sends_v2;
 create or replace view {schema}.send_references as
   select reference, send_id from {schema}.send_references_v1;
 create or replace view {schema}.messages as
@@ -82,21 +87,23 @@ create or replace view {schema}.messages as
 
 -- load send --
 select send_id, position, stream, requested_at, line, group_key, caller, face, kind, type, category,
-  template, language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code
-from {schema}.sends_v1
+  template, language, market, dispatched, requested, refused, accepted, attempt, outcome, outcome_at,
+  outcome_code
+from {schema}.sends_v2
 where send_id = any ($1::uuid[])
 
 -- save send --
-insert into {schema}.sends_v1
-select r.* from unnest($1::{schema}.sends_v1[]) as r
+insert into {schema}.sends_v2
+select r.* from unnest($1::{schema}.sends_v2[]) as r
 on conflict (send_id) do update set (
   position, stream, requested_at, line, group_key, caller, face, kind, type, category,
-  template, language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, state
+  template, language, market, dispatched, requested, refused, accepted, attempt, outcome, outcome_at,
+  outcome_code, state
 ) = row (
   excluded.position, excluded.stream, excluded.requested_at, excluded.line, excluded.group_key,
   excluded.caller, excluded.face, excluded.kind, excluded.type, excluded.category,
-  excluded.template, excluded.language, excluded.market, excluded.requested, excluded.refused,
-  excluded.accepted, excluded.attempt, excluded.outcome, excluded.outcome_at, excluded.outcome_code,
+  excluded.template, excluded.language, excluded.market, excluded.dispatched, excluded.requested,
+  excluded.refused, excluded.accepted, excluded.attempt, excluded.outcome, excluded.outcome_at, excluded.outcome_code,
   excluded.state
 )
 
@@ -136,7 +143,8 @@ on conflict (message_key, participant) do update set (
 
 -- sends --
 select send_id, position, stream, requested_at, line, group_key, caller, face, kind, type, category,
-  template, language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code
+  template, language, market, dispatched, requested, refused, accepted, attempt, outcome, outcome_at,
+  outcome_code
 from {schema}.sends
 where send_id = any ($1::uuid[])
 
@@ -207,3 +215,16 @@ from (
 ) f
 order by f.position
 limit $2
+
+-- open --
+-- Sends whose newest dispatch has no outcome yet.
+select send_id, dispatched from {schema}.sends where dispatched > attempt limit $1
+
+-- reported --
+-- Sends that count as unknown although WhatsApp has reported a status: at which positions.
+select s.send_id, s.attempt, m.position
+from {schema}.sends s
+join {schema}.messages m on m.send_id = s.send_id
+where s.state = 'unknown'
+order by m.position desc
+limit $1

@@ -26,6 +26,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """An unknown send that WhatsApp has reported on: which of its attempts, and where that stands."""
+
+    send_id: UUID
+    attempt: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageLife:
     """All that is known of a message in the open: the send it was asked with, and what it became.
 
@@ -164,6 +173,14 @@ class Messages:
                 break
             after = found[-1].position
         return lives[:limit]
+
+    async def open(self, db: Connection, limit: int) -> list[tuple[UUID, int]]:
+        """Sends on their way and the attempt that has no outcome yet, as far as the tables are."""
+        return [(row["send_id"], row["dispatched"]) for row in await db.fetch(self._sql["open"], limit)]
+
+    async def reported(self, db: Connection, limit: int) -> list[Reported]:
+        """Unknown sends whose first events as messages are known, newest first."""
+        return [Reported(*row) for row in await db.fetch(self._sql["reported"], limit)]
 
     async def _lives(self, db: Connection, found: Sequence[Found]) -> list[MessageLife | None]:
         send_ids = {one.send_id for one in found if one.send_id}

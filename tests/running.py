@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +16,7 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway import sandbox as sandboxed
 from gateway.app import Databases, create_app
@@ -110,6 +111,7 @@ def _body(data: bytes) -> Any:
         return data.decode()
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
@@ -154,6 +156,21 @@ async def running(start: Start) -> AsyncIterator[Running]:
     """A gateway with the sandbox's settings."""
     async with start() as gateway:
         yield gateway
+
+
+@asynccontextmanager
+async def whatsapp(handler: Handler) -> AsyncIterator[tuple[str, list[Any]]]:
+    """A server in WhatsApp's place: its URL, and the bodies posted to it."""
+    posted: list[Any] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        posted.append(await request.json())
+        return await handler(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        yield f"http://127.0.0.1:{server.port}", posted
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20) -> Any:

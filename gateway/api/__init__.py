@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, explanation, feed, lines, messages, observed, people, reports, windows
+from gateway.api import events, explanation, feed, lines, messages, observed, people, reports, settle, windows
 
 
 def add_routes(app: web.Application) -> None:
@@ -19,6 +19,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/events", feed.feed)
     app.router.add_get("/api/messages", messages.search)
     app.router.add_get("/api/messages/{id:.+}/explanation", explanation.explanation)
+    app.router.add_post(r"/api/messages/{send_id:[0-9a-fA-F-]{36}}/settle", settle.settle)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)
     app.router.add_get("/api/people/{contact}/consents", people.consent)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from gateway import errors
@@ -67,6 +68,17 @@ def moment(request: web.Request, name: str) -> datetime | None:
     except (ValueError, OverflowError):
         raise bad(name, text, "a time such as 2026-11-23T09:30:00Z") from None
     return value
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """The body, which must be a JSON object."""
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise errors.ProblemError(errors.problem(400, "bad-request", "The body must be a JSON object."))
+    return body
 
 
 def day(request: web.Request, name: str) -> date | None:

@@ -172,6 +172,11 @@ class Log:
         """The events at these positions, in order; positions that don't exist are left out."""
         return await self._reader.events_at(positions)
 
+    async def by_keys(self, keys: Sequence[UUID]) -> dict[UUID, Recorded]:
+        """The events with these dedupe keys, as far as they are stored and this release can read them."""
+        found = await self._reader.by_keys(keys)
+        return {key: item for key, item in found.items() if isinstance(item, Recorded)}
+
     async def opened(self, events: Sequence[Event]) -> list[dict[str, Any] | None]:
         """The content of each event; None where nothing is sealed, or its key is gone."""
         return await self._opener.open(events)

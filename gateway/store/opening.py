@@ -68,12 +68,14 @@ class Opener:
         missing = sorted(wanted - known.keys())
         if missing:
             subjects, months = zip(*missing, strict=True)
-            known |= dict.fromkeys(missing)
+            found: dict[tuple[UUID, int], SubjectKey | None] = dict.fromkeys(missing)
             for row in await self._pool.fetch(self._keys_sql, subjects, months):
                 one = row["person_id"], row["month"]
                 wrapped = Wrapped(row["wrapped"], row["master_id"])
                 secret = self._masters.unwrap(wrapped, bound_to(self._log_id, *one))
-                known[one] = SubjectKey(row["person_id"], AESGCM(secret))
+                found[one] = SubjectKey(row["person_id"], AESGCM(secret))
+            # Only now: others who open at the same time must not take a key for gone.
+            known |= found
         return known
 
 

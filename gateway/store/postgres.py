@@ -130,6 +130,11 @@ class Postgres:
         """The events at these positions, in order; positions that don't exist are left out."""
         return _decoded(await self._pool.fetch(self._sql["events at"], positions))
 
+    async def by_keys(self, keys: Sequence[UUID]) -> dict[UUID, Recorded | Undecodable]:
+        """The events with these dedupe keys, as far as they are stored."""
+        rows = await self._pool.fetch(self._sql["by keys"], keys)
+        return {row["key"]: decode(*tuple(row)[1:]) for row in rows}
+
     async def head(self) -> int:
         """The last position; 0 when the log is empty."""
         return int(await self._pool.fetchval(self._sql["head"]))

@@ -32,6 +32,12 @@ from {schema}.stored_events
 where notification_id = any ($1::bigint[])
 order by notification_id
 
+-- by keys --
+select k.key, s.notification_id, s.originator_id, s.originator_version, s.topic, s.state
+from {schema}.event_keys k
+join {schema}.stored_events s on s.notification_id = k.notification_id
+where k.key = any ($1::uuid[])
+
 -- head --
 select greatest(l.floor, (select max(notification_id) from {schema}.stored_events)) from {schema}.log_head l
 

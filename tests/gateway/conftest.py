@@ -11,6 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from running import Running, running, start
 
+from gateway import settler
+
 __all__ = ["running", "start"]
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -36,6 +38,12 @@ def callbacks() -> dict[str, list[bytes]]:
         elif "posts" in body:
             found[path.stem] = [orjson.dumps(post) for post in body["posts"]]
     return found
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tells callers of unknown sends sooner that no status came."""
+    monkeypatch.setattr(settler, "PATIENCE", 1.0)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def test_a_send_is_known_by_both_ids_right_after_its_answer(running: Runni
 async def test_a_send_is_known_while_its_tables_lag(running: Running, pool: Any) -> None:
     await running.writes()
     async with pool.acquire() as db, db.transaction():
-        await db.execute("lock table ledgerline.messages_v1, ledgerline.sends_v1 in exclusive mode")
+        await db.execute("lock table ledgerline.messages_v1, ledgerline.sends_v2 in exclusive mode")
         send_id, wamid = await sent(running)
         for name in (send_id, quote(wamid, safe="")):
             status, life = await running.get(f"/api/messages/{name}")

@@ -236,6 +236,7 @@ async def test_a_dead_token_of_ours_is_not_the_callers(start: Start) -> None:
 
 
 async def test_a_lost_answer_is_1000_and_must_not_be_sent_again(running: Running) -> None:
+    await running.post("/sandbox/faults", {"kind": "batch", "times": 9, "seconds": 5})
     await running.post("/sandbox/faults", {"kind": "drop_after_accept"})
     status, answer = await send(running, TEMPLATE)
     error = failure(answer)

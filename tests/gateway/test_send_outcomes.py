@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
-from running import ANN, LINE, Running, Start, until
+from aiohttp.test_utils import unused_port
+from running import ANN, LINE, Running, Start, until, whatsapp
 
 Metric = Callable[..., Awaitable[float]]
 
@@ -63,21 +62,6 @@ async def unknown(running: Running, answer: tuple[int, Any]) -> None:
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def whatsapp(handler: Handler) -> AsyncIterator[tuple[str, list[Any]]]:
-    """A server in WhatsApp's place: its URL, and the bodies posted to it."""
-    posted: list[Any] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        posted.append(await request.json())
-        return await handler(request)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(app) as server:
-        yield f"http://127.0.0.1:{server.port}", posted
 
 
 @pytest.mark.parametrize(
@@ -204,33 +188,6 @@ async def test_nothing_left_when_the_connection_is_refused(start: Start, metric:
         outcome = await the_outcome(gateway)
         assert (outcome["topic"], outcome["safe"], outcome["code"]) == ("SendFailed", True, None)
         assert await metric(gateway, "ledgerline_sends_total", outcome="failed") == 1
-
-
-async def test_a_lost_answer_is_unknown_until_a_status_carries_our_send_id(running: Running) -> None:
-    await running.post("/sandbox/faults", {"kind": "drop_after_accept"})
-    await unknown(running, await running.send(TEMPLATE))
-    send_id = running.headers["Ledgerline-Send-Id"]
-    assert (await the_outcome(running))["topic"] == "SendUnknown"
-    [accepted] = await running.accepted()
-    assert accepted["count"] == 1
-    await running.settled()
-    status, message = await running.get(f"/api/messages/{send_id}")
-    assert (status, message["state"]) == (200, "delivered")
-    assert message["message_id"] == accepted["message_id"]
-    assert message["delivered_at"] is not None
-    assert len(await running.events(*OUTCOMES)) == 1
-
-
-async def test_an_answer_that_takes_too_long_is_unknown_though_the_message_arrives(start: Start) -> None:
-    async with start(upstream_timeout=0.3) as gateway:
-        await gateway.post("/sandbox/faults", {"kind": "delay", "seconds": 3})
-        await unknown(gateway, await gateway.send(TEMPLATE))
-        send_id = gateway.headers["Ledgerline-Send-Id"]
-        assert (await the_outcome(gateway))["topic"] == "SendUnknown"
-        await gateway.settled()
-        assert len(await gateway.accepted()) == 1
-        _, message = await gateway.get(f"/api/messages/{send_id}")
-        assert message["state"] == "delivered"
 
 
 async def test_a_slow_answer_within_the_timeout_is_waited_for(start: Start) -> None:

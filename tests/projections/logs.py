@@ -20,8 +20,9 @@ TABLES = {
     "changed_at, free_entry_until",
     "consent_v1": "stream, marketing_at, marketing_key, marketing, marketing_source, everything_at, "
     "everything_key, everything, everything_source, limited_at",
-    "sends_v1": "send_id, requested_at, line, group_key, caller, face, kind, type, category, template, "
-    "language, market, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, state",
+    "sends_v2": "send_id, requested_at, line, group_key, caller, face, kind, type, category, template, "
+    "language, market, dispatched, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, "
+    "state",
     "send_references_v1": "reference, send_id",
     "messages_v1": "message_key, participant, at, line, direction, send_id, group_key, type, subtype, "
     "market, accepted, reached, sent_at, delivered_at, read_at, failed_at, failed_code, pricing_model, "

@@ -124,7 +124,7 @@ async def test_a_text_that_the_database_refuses_costs_only_its_own_event(pool: P
 
     stored = await pool.fetchval("select count(*) from ledgerline.messages")
     assert stored == 2
-    assert [(name, position) for name, position, _ in await dead_letters(pool)] == [("messages_v1", 2)]
+    assert [(name, position) for name, position, _ in await dead_letters(pool)] == [("messages_v2", 2)]
 
 
 async def test_an_event_that_this_release_can_not_read_is_a_dead_letter(pool: Pool, tally: Tally) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Iterator
@@ -44,6 +45,15 @@ async def test_what_is_sealed_opens_again_also_in_another_process(database: str)
         assert fact.private["message_id"] == "wamid.1"
     async with opened(database) as later:
         assert await later.opened(await stored(later)) == [fact.private]
+
+
+async def test_who_opens_at_the_same_time_takes_no_key_for_gone(database: str) -> None:
+    async with opened(database) as log:
+        (fact,) = facts(log, text(1, from_=PHONE))
+        await record(log, fact)
+        events = await stored(log)
+    async with opened(database) as later:
+        assert await asyncio.gather(*(later.opened(events) for _ in range(5))) == [[fact.private]] * 5
 
 
 @pytest.mark.parametrize("strange", ["\ud800", 2**70, "\x00", "😀", 0.1])

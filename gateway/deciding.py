@@ -1,0 +1,108 @@
+"""What the policy decides of a send, and all that it is shown for that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain import policy, templates
+from domain.consent import NOTHING_KNOWN, Consent
+from domain.sends import Send
+from domain.window import disputed_by
+from gateway.gateway import Gateway
+from gateway.posting import PATIENCE
+from gateway.store.codec import decode
+from gateway.store.directory import Conversation
+from projections.window import NEVER_SEEN, Read
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision, and what else came to light on the way to it."""
+
+    decision: policy.Decision
+    as_of: int
+    """The position of the log up to which the window was read."""
+    rendered: str | None
+    """The template's text as the person will read it, where that is known."""
+    warning: str | None
+    """What the caller should know, in words fit for a header."""
+
+
+async def decide(gateway: Gateway, one: Send) -> Decided:
+    """What the policy says of a send now. Raises TimeoutError when the log does not answer."""
+    seen, consent = await _seen(gateway, one)
+    rules, known = gateway.settings.rules(one.line), await _template(gateway, one)
+    drifts = rules.template_drift != "accept" and templates.drifted(known)
+    decision = policy.decide(
+        one.asked,
+        seen.window,
+        consent,
+        now=int(one.now.timestamp()),
+        rules=rules,
+        category=_category(one, known),
+        template=_fault(one, known, refuses_drift=drifts and rules.template_drift == "refuse"),
+    )
+    if drifts:
+        gateway.metrics.drifted.inc()
+    warning = f"category_drift: {known.first_category} became MARKETING" if drifts else None
+    return Decided(decision, seen.as_of, _rendered(one, known), warning)
+
+
+async def _seen(gateway: Gateway, one: Send) -> tuple[Read, Consent | None]:
+    """The window, and what the person chose where that counts: as of now, however far projections lag."""
+    asks_consent = policy.ASKS_CONSENT[one.asked.kind] and one.asked.group_id is None
+    async with asyncio.timeout(PATIENCE):
+        conversations = await _conversations(gateway, one, everywhere=asks_consent)
+        own = [stream for known in conversations if known.line == one.line for stream in known.streams]
+        all_ = [stream for known in conversations for stream in known.streams]
+        if not conversations:
+            return NEVER_SEEN, NOTHING_KNOWN if asks_consent else None
+        seen, consent = NEVER_SEEN, NOTHING_KNOWN
+        async with gateway.pool.acquire() as db:
+            if own:
+                seen = await gateway.windows.read(db, own, decode)
+            if asks_consent:
+                consent = await gateway.consents.read(db, all_, decode)
+    if disputed_by(seen.window) is not None:
+        gateway.metrics.disputed.inc()
+    return seen, consent if asks_consent else None
+
+
+async def _conversations(gateway: Gateway, one: Send, *, everywhere: bool) -> Sequence[Conversation]:
+    """Those that bear on the send: a consent binds every line, a window only its own."""
+    if one.asked.group_id:
+        return [gateway.log.group(one.line, one.asked.group_id)]
+    if everywhere:
+        return await gateway.log.everywhere(one.asked.contact)
+    conversation = await gateway.log.conversation(one.line, one.asked.contact)
+    return [conversation] if conversation else []
+
+
+async def _template(gateway: Gateway, one: Send) -> templates.Known:
+    """What is known of the template that the send names, if it names one."""
+    asked = one.asked
+    if asked.template is None or asked.language is None:
+        return templates.Known()
+    async with asyncio.timeout(PATIENCE):
+        known = await gateway.templates.known(asked.template, asked.language, one.now)
+    return known or templates.Known()
+
+
+def _category(one: Send, known: templates.Known) -> str | None:
+    if one.path.endswith("/marketing_messages"):
+        return "marketing"
+    return known.category.lower() if known.category else None
+
+
+def _fault(one: Send, known: templates.Known, *, refuses_drift: bool) -> templates.Fault | None:
+    """Why the template can't be sent as it is asked for."""
+    fault = templates.check(one.asked.body.get("template", {}), known)
+    return templates.drift_fault(known) if fault is None and refuses_drift else fault
+
+
+def _rendered(one: Send, known: templates.Known) -> str | None:
+    if known.definition is None:
+        return None
+    return templates.render(one.asked.body["template"], known.definition)

@@ -1,0 +1,233 @@
+"""Sends whose answer was lost: settled by a status, a late answer or an operator; given up at last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from running import ANN, LINE, Running, Start, until, whatsapp
+
+from gateway import settler
+
+Metric = Callable[..., Awaitable[float]]
+
+TEMPLATE = {
+    "messaging_product": "whatsapp",
+    "to": f"+{ANN}",
+    "type": "template",
+    "template": {"name": "order_update", "language": {"code": "en_GB"}},
+}
+
+
+def impatiently(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
+    monkeypatch.setattr(settler, "PATIENCE", seconds)
+
+
+async def lost(gateway: Running, *, callbacks_after: float = 0.0) -> str:
+    """A send whose answer is lost, and whose statuses may come later; returns its id."""
+    if callbacks_after:
+        await gateway.post("/sandbox/faults", {"kind": "batch", "times": 9, "seconds": callbacks_after})
+    await gateway.post("/sandbox/faults", {"kind": "drop_after_accept"})
+    await gateway.send(TEMPLATE)
+    return gateway.headers["Ledgerline-Send-Id"]
+
+
+async def state(gateway: Running, send_id: str) -> str:
+    await gateway.settled()
+    _, message = await gateway.get(f"/api/messages/{send_id}")
+    return str(message["state"])
+
+
+async def settle(gateway: Running, send_id: str, word: str) -> tuple[int, Any]:
+    return await gateway.post(f"/api/messages/{send_id}/settle", {"as": word})
+
+
+async def the_settlement(gateway: Running) -> dict[str, Any]:
+    async def some() -> list[dict[str, Any]]:
+        return await gateway.events("SendSettled")
+
+    [event] = await until(some)
+    return dict(event["data"])
+
+
+async def test_a_status_that_comes_in_time_is_the_answer(
+    running: Running, monkeypatch: pytest.MonkeyPatch, metric: Metric
+) -> None:
+    impatiently(monkeypatch, 20)
+    await running.post("/sandbox/faults", {"kind": "drop_after_accept"})
+    status, answer = await running.send(TEMPLATE)
+    assert (status, running.headers["Ledgerline-Outcome"]) == (200, "accepted")
+    [accepted] = await running.accepted()
+    assert answer == {
+        "messaging_product": "whatsapp",
+        "contacts": [{"input": ANN, "wa_id": ANN}],
+        "messages": [{"id": accepted["message_id"]}],
+    }
+    assert len(await running.events("SendUnknown")) == 1
+    settled = await the_settlement(running)
+    assert (settled["settled_as"], settled["by"], settled["attempt"]) == ("accepted", "status", 1)
+    assert settled["opened"]["message_id"] == accepted["message_id"]
+    assert await metric(running, "ledgerline_sends_settled_total", by="status") == 1
+
+
+async def test_a_status_that_comes_before_the_timeout_settles_as_well(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch, 20)
+    async with start(upstream_timeout=1) as gateway:
+        await gateway.post("/sandbox/faults", {"kind": "delay", "seconds": 5})
+        status, answer = await gateway.send(TEMPLATE)
+        [accepted] = await gateway.accepted()
+        assert (status, answer["messages"][0]["id"]) == (200, accepted["message_id"])
+
+
+async def test_a_status_that_comes_later_settles_what_was_answered_as_unknown(
+    running: Running, monkeypatch: pytest.MonkeyPatch, metric: Metric
+) -> None:
+    impatiently(monkeypatch)
+    send_id = await lost(running, callbacks_after=1.5)
+    assert running.headers["Ledgerline-Outcome"] == "unknown"
+    await running.gateway.runner.catch_up()
+    assert await metric(running, "ledgerline_sends_unknown", line=LINE) == 1
+    _, found = await running.get("/api/messages", state="unknown")
+    assert [one["send_id"] for one in found["messages"]] == [send_id]
+    await the_settlement(running)
+    assert await state(running, send_id) == "delivered"
+    _, found = await running.get("/api/messages", state="unknown")
+    assert found["messages"] == []
+    assert await metric(running, "ledgerline_sends_unknown", line=LINE) == 0
+
+
+@pytest.mark.parametrize("word", ["accepted", "failed"])
+async def test_an_operator_settles(start: Start, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    impatiently(monkeypatch)
+    async with whatsapp(answering()) as (url, _), start(upstream_url=url) as gateway:
+        await gateway.send(TEMPLATE)
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        assert await settle(gateway, send_id, word) == (200, {"send_id": send_id, "state": word})
+        settled = await the_settlement(gateway)
+        assert (settled["settled_as"], settled["by"], settled["caller"]) == (word, "operator", "sandbox")
+        assert await state(gateway, send_id) == word
+        status, answer = await settle(gateway, send_id, "failed")
+        assert (status, answer["type"]) == (409, "urn:ledgerline:conflict")
+
+
+async def test_a_send_is_sent_again_only_at_an_operators_order(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch)
+    answers = answering(None, None, {"messages": [{"id": "wamid.C"}]})
+    async with whatsapp(answers) as (url, posted), start(upstream_url=url) as gateway:
+        await gateway.send(TEMPLATE)
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        assert await settle(gateway, send_id, "resend") == (200, {"send_id": send_id, "state": "unknown"})
+        status, answer = await settle(gateway, send_id, "resend")
+        assert (status, answer["state"], answer["message_id"]) == (200, "accepted", "wamid.C")
+        opaque = [body.pop("biz_opaque_callback_data").split(".") for body in posted]
+        assert [(parts[1], parts[2]) for parts in opaque] == [(send_id.replace("-", ""), n) for n in "123"]
+        assert posted[0] == posted[1] == posted[2]
+        assert [one["data"]["attempt"] for one in await gateway.events("SendDispatched")] == [1, 2, 3]
+        resent = await until(lambda: gateway.events("SendSettled"))
+        assert [one["data"]["settled_as"] for one in resent] == ["resend", "resend"]
+        assert await state(gateway, send_id) == "accepted"
+
+
+async def test_two_operators_send_it_again_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatiently(monkeypatch)
+    answers = answering(None, *[{"messages": [{"id": "wamid.B"}]}] * 9)
+    async with whatsapp(answers) as (url, posted), start(upstream_url=url) as gateway:
+        await gateway.send(TEMPLATE)
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        words = ["resend", "resend", "resend", "accepted", "failed"]
+        answered = await asyncio.gather(*(settle(gateway, send_id, word) for word in words))
+        assert sorted(status for status, _ in answered) == [200, 409, 409, 409, 409]
+        assert len(posted) <= 2
+
+
+async def test_the_policy_decides_again_before_a_repetition(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch)
+    async with whatsapp(answering()) as (url, posted), start(upstream_url=url) as gateway:
+        await gateway.writes()
+        await gateway.text()
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        await gateway.advance(25 * 3600)
+        status, answer = await settle(gateway, send_id, "resend")
+        assert (status, answer["type"]) == (409, "urn:ledgerline:refused")
+        assert "the window closed at" in answer["detail"]
+        assert len(posted) == 1
+        assert await state(gateway, send_id) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{", 400, "JSON object"),
+        (b"[]", 400, "JSON object"),
+        (b"{}", 400, "as must be"),
+        (b'{"as":"sent"}', 400, "as must be"),
+        (b'{"as":["failed"]}', 400, "as must be"),
+    ],
+)
+async def test_a_settlement_says_what_would_be_right(
+    running: Running, body: bytes, status: int, said: str
+) -> None:
+    path = "/api/messages/00000000-0000-4000-8000-000000000000/settle"
+    answered, problem = await running.post(path, body)
+    assert answered == status
+    assert said in problem["detail"]
+    assert await running.events() == []
+
+
+async def test_only_an_unknown_send_can_be_settled(running: Running) -> None:
+    assert (await settle(running, "00000000-0000-4000-8000-000000000000", "failed"))[0] == 404
+    await running.send(TEMPLATE)
+    status, problem = await settle(running, running.headers["Ledgerline-Send-Id"], "failed")
+    assert (status, problem["state"]) == (409, "accepted")
+    await running.text()
+    status, problem = await settle(running, running.headers["Ledgerline-Send-Id"], "failed")
+    assert (status, problem["state"]) == (409, "refused")
+
+
+async def test_a_dispatch_without_an_outcome_is_given_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch, metric: Metric
+) -> None:
+    monkeypatch.setattr(settler, "GRACE", -19.8)
+    monkeypatch.setattr(settler, "SWEEP", 0.0)
+    go_on = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await go_on.wait()
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with whatsapp(answer) as (url, _), start(upstream_url=url, upstream_timeout=20) as gateway:
+        sending = asyncio.create_task(gateway.send(TEMPLATE))
+        [given_up] = await until(lambda: gateway.events("SendUnknown"))
+        assert given_up["data"]["cause"] == "no outcome was recorded"
+        assert await metric(gateway, "ledgerline_sends_given_up_total") == 1
+        # The answer comes after all: late, but it is WhatsApp's own.
+        go_on.set()
+        assert (await sending)[0] == 200
+        settled = await the_settlement(gateway)
+        assert (settled["settled_as"], settled["by"]) == ("accepted", "answer")
+        assert settled["opened"]["message_id"] == "wamid.A"
+        assert await gateway.events("SendAccepted") == []
+        assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
+
+
+def answering(*answers: Any) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Answers in turn; breaks the connection for None, and when there are no more."""
+    left = iter(answers)
+
+    async def answer(request: web.Request) -> web.Response:
+        said = next(left, None)
+        if said is None:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response(said)
+
+    return answer
