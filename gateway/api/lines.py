@@ -6,6 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
+from domain.formatting import to_html
+from domain.templates import read
 from gateway import errors, silence
 from gateway.access import caller_of
 from gateway.answers import rfc3339
@@ -71,6 +73,7 @@ async def sync_templates(request: web.Request) -> web.Response:
 
 
 def _template(row: TemplateRow, item: dict[str, Any] | None) -> dict[str, Any]:
+    definition = read(item) if item else None
     return {
         "account": row.account,
         "name": row.name,
@@ -85,6 +88,7 @@ def _template(row: TemplateRow, item: dict[str, Any] | None) -> dict[str, Any]:
         "first_category": row.first_category.word if row.first_category else None,
         "parameter_format": item.get("parameter_format") if item else None,
         "components": item.get("components") if item else None,
+        "preview": to_html(definition.body) if definition else None,
     }
 
 

@@ -41,6 +41,7 @@ async def test_every_page_of_the_list_is_known_soon_after_the_start(listed: Any)
         assert kinds == ["HEADER", "BODY", "FOOTER", "BUTTONS"]
         assert found["order_shipped", "en_US"]["parameter_format"] == "NAMED"
         assert found["order_update", "en_GB"]["components"] is None
+        assert found["order_shipped", "en_GB"]["preview"].startswith("<strong>{{first_name}}</strong>, your")
 
 
 async def test_a_second_look_records_nothing_and_another_gateway_neither(listed: Any) -> None:
