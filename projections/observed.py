@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.events import Recorded, SendRefused, SendRequested
+from domain.policy import REFUSALS
 from projections.messages import MessagesProjection
 from projections.rows import LARGEST, SMALLEST, Connection, Row, Table
 from projections.sql import load
@@ -70,6 +71,22 @@ class ObservedReport:
     """Position of the log up to which decisions and outcomes are known."""
 
 
+_OUR_OWN: Final = ("no_opt_in", "category_drift")
+"""Reasons that are no rule of WhatsApp's: no code proves them right."""
+
+_OLDER: Final = {131047: 470}
+
+_PROOFS: Final = [
+    (reason, code)
+    for reason, refusal in REFUSALS.items()
+    if reason not in _OUR_OWN
+    for code in filter(None, (refusal.cloud_code, _OLDER.get(refusal.cloud_code)))
+]
+
+FORETOLD: Final = ([reason for reason, _ in _PROOFS], [code for _, code in _PROOFS])
+"""Reasons, and beside each a code by which WhatsApp says the same."""
+
+
 class ObservedProjection:
     """The table `observed_v1`, read as `observed`; what became of the sends is in `sends` and `messages`."""
 
@@ -105,7 +122,7 @@ class ObservedProjection:
 
         `sends`: at most `limit` of those that were `found` so (out of FOUND), after that position, in order.
         """
-        asked = (from_day, to_day, time_zone, line)
+        asked = (from_day, to_day, time_zone, line, *FORETOLD)
         async with db.transaction(isolation="repeatable_read", readonly=True):
             as_of = await db.fetchval(self._sql["as of"], [self.name, MessagesProjection.name])
             records = await db.fetch(self._with_found("report"), *asked)

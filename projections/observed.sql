@@ -33,9 +33,8 @@ on conflict (send_id) do update set (
 select min(position) from {schema}.projection_checkpoints where name = any ($1::text[])
 
 -- found --
--- $1 first and $2 exclusive last day, $3 IANA zone, $4 line or null.
--- A delivery outranks a failure, and a failure outranks what was only sent (domain/status.py). What foretells
--- a code is WhatsApp's own rule; a missing opt-in is ours, so no code can prove it right.
+-- $1 first and $2 exclusive last day, $3 IANA zone, $4 line or null, $5 and $6 reasons and the codes
+-- that prove them right. A delivery outranks a failure, and a failure what was only sent (domain/status.py).
 with
   judged as (
     select d.*,
@@ -46,13 +45,8 @@ with
         when s.state = 'failed' then 'failed'
       end as outcome,
       coalesce(m.code, case when s.state = 'failed' then s.outcome_code end) as code,
-      case d.reason
-        when 'opted_out' then array[131050]
-        when 'recently_limited' then array[131049]
-        when 'us_marketing' then array[131049]
-        when 'no_opt_in' then array[]::integer[]
-        else array[131047, 470]
-      end as foretold
+      array(select f.code from unnest($5::text[], $6::integer[]) as f (reason, code) where f.reason = d.reason)
+        as foretold
     from {schema}.observed d
     left join {schema}.sends s using (send_id)
     left join lateral (
@@ -95,10 +89,10 @@ group by line, reason, caller, face, type
 order by line, reason, caller, face, type
 
 -- sends --
--- $5 what was found, $6 after, $7 limit.
+-- $7 what was found, $8 after, $9 limit.
 select send_id, position, decided_at, line, caller, face, type, reason, found,
   case when outcome = 'failed' then code end as code
 from found
-where found = any ($5::text[]) and position > $6
+where found = any ($7::text[]) and position > $8
 order by position
-limit $7
+limit $9
