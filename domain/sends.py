@@ -14,9 +14,10 @@ from uuid import UUID
 
 from domain import graph_errors
 from domain.callback_data import Dispatch
-from domain.events import Event, SendDispatched, SendRefused, SendRequested, SendSettled
+from domain.events import Event, SendDispatched, SendRefused, SendRequested, SendSettled, StatusReceived
 from domain.facts import Alias, AliasKind, Evidence, Fact, Group, Person, Subject
 from domain.ids import Ids
+from domain.inbound import wire
 from domain.outbound import SendRequest
 from domain.people import of_user_id
 from domain.policy import Allowed, Refused
@@ -142,6 +143,22 @@ class Send:
         told = {"message_id": message_id, "wa_id": wa_id}
         private = {name: value for name, value in told.items() if value}
         return self._about(SendSettled, key, at, public, private, self._recipient())
+
+    def reported(
+        self, message_id: str, status: str, at: int, recorded_at: datetime, details: str | None
+    ) -> Fact:
+        """A status that no callback brought: WhatsApp told it when asked (Cloud API reference, section 9)."""
+        key = self.ids.key("status", self.line, message_id, status, None, "history", at)
+        public = {
+            "message_key": str(self.ids.message(message_id)),
+            "status": status,
+            "source": "history",
+            "dispatched_at": self.dispatch.dispatched_at,
+            "at": at,
+            "at_used": wire.at_used(at, recorded_at),
+        }
+        private = {"message_id": message_id, "recipient": self.asked.to, "details": details}
+        return self._about(StatusReceived, key, recorded_at, public, private, self._recipient())
 
     def _decided(self, event: type[Event], decision: Allowed | Refused, as_of: int) -> Fact:
         asked = self.asked

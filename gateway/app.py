@@ -31,6 +31,7 @@ from gateway.lives import Lives
 from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
+from gateway.recovery import Recovery
 from gateway.retention import forget_old_content
 from gateway.settings import Settings, master_key_bytes
 from gateway.settler import Settler
@@ -149,6 +150,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         works = (
             runner.run(),
             settler.run(tail),
+            Recovery(log, pool, messages, upstream=upstream, clock=clock, metrics=metrics).run(),
             forget_old_content(log, clock, settings.retention_months),
             template_sync.run(),
         )

@@ -40,6 +40,11 @@ class Metrics:
             "Dispatches without an outcome that were recorded as unknown",
             registry=self.registry,
         )
+        self.recovered = Counter(
+            "ledgerline_statuses_recovered",
+            "Statuses that no callback brought and WhatsApp told when asked",
+            registry=self.registry,
+        )
         self.unknown = Gauge(
             "ledgerline_sends_unknown",
             "Sends that may or may not have reached WhatsApp",

@@ -108,7 +108,7 @@ class Upstream:
         return URL(f"{self._url}/{path}")
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> Outcome:
-        """GET `path`, for doctor."""
+        """GET `path`."""
         try:
             async with self._session.get(f"{self._url}/{path}", params=query) as response:
                 return Answered(response.status, await response.read())

@@ -146,7 +146,7 @@ def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
                 )
             case SendAccepted(send_id=send_id, dispatched_at=at):
                 yield CountedSend(UUID(send_id), accepted=True, accepted_at=at)
-            case StatusReceived(source="live", send_id=str(send_id), dispatched_at=dispatched_at):
+            case StatusReceived(send_id=str(send_id), dispatched_at=dispatched_at) as event if _counts(event):
                 yield CountedSend(UUID(send_id), accepted=True, accepted_at=dispatched_at)
             case SendSettled(settled_as="accepted", send_id=send_id):
                 yield CountedSend(UUID(send_id), accepted=True)
@@ -159,7 +159,7 @@ def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
 def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
     for item in items:
         match item.event:
-            case StatusReceived(source="live") as event:
+            case StatusReceived() as event if _counts(event):
                 yield CountedDelivery(
                     UUID(event.message_key),
                     UUID(event.participant_key) if event.participant_key else NOBODY,
@@ -174,6 +174,11 @@ def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
                 yield CountedDelivery(UUID(outcome.message_key), NOBODY, send_id=UUID(outcome.send_id))
             case _:
                 pass
+
+
+def _counts(event: StatusReceived) -> bool:
+    """Whether it tells of the line's own messages: told live, or asked for later."""
+    return event.source in ("live", "history")
 
 
 def _charged(event: StatusReceived) -> MessageState:

@@ -70,6 +70,8 @@ create table if not exists {schema}.messages_v1 (
 create index if not exists messages_v1_position on {schema}.messages_v1 (position) where send_id is null;
 create index if not exists messages_v1_line on {schema}.messages_v1 (line, position) where send_id is null;
 create index if not exists messages_v1_send on {schema}.messages_v1 (send_id) where send_id is not null;
+create index if not exists messages_v1_undelivered on {schema}.messages_v1 (position)
+  where send_id is not null and state in ('accepted', 'sent');
 
 create or replace view {schema}.sends as
   select send_id, position, stream, requested_at, line, group_key, caller, face, kind, type, category,
@@ -228,3 +230,14 @@ join {schema}.messages m on m.send_id = s.send_id
 where s.state = 'unknown'
 order by m.position desc
 limit $1
+
+-- undelivered --
+-- $1 after, $2 and $3 since and until when it was asked for, $4 limit: accepted messages to persons that
+-- WhatsApp has reported neither delivered nor failed.
+select m.position, m.send_id, m.reached
+from {schema}.messages m
+join {schema}.sends s on s.send_id = m.send_id
+where m.send_id is not null and m.state in ('accepted', 'sent') and m.group_key is null
+  and m.position > $1 and s.requested_at > $2 and s.requested_at < $3
+order by m.position
+limit $4

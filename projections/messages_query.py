@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from uuid import UUID
 
@@ -32,6 +33,17 @@ class Reported:
     send_id: UUID
     attempt: int
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A message of ours that WhatsApp has reported neither delivered nor failed."""
+
+    position: int
+    """Of its first event, which holds its id."""
+    send_id: UUID
+    reached: str | None
+    """sent, or nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +193,13 @@ class Messages:
     async def reported(self, db: Connection, limit: int) -> list[Reported]:
         """Unknown sends whose first events as messages are known, newest first."""
         return [Reported(*row) for row in await db.fetch(self._sql["reported"], limit)]
+
+    async def undelivered(
+        self, db: Connection, *, after: int, since: datetime, until: datetime, limit: int
+    ) -> list[Undelivered]:
+        """Messages to persons, asked for between `since` and `until`, from the first after a position."""
+        rows = await db.fetch(self._sql["undelivered"], after, since, until, limit)
+        return [Undelivered(*row) for row in rows]
 
     async def _lives(self, db: Connection, found: Sequence[Found]) -> list[MessageLife | None]:
         send_ids = {one.send_id for one in found if one.send_id}

@@ -164,7 +164,8 @@ async def whatsapp(handler: Handler) -> AsyncIterator[tuple[str, list[Any]]]:
     posted: list[Any] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        posted.append(await request.json())
+        if request.can_read_body:
+            posted.append(await request.json())
         return await handler(request)
 
     app = web.Application()
