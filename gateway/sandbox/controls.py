@@ -141,8 +141,8 @@ class Controls:
                 kind=wanted["kind"],
                 times=_whole(wanted, "times", 1),
                 seconds=_number(wanted, "seconds", 1.0),
-                code=_whole(wanted, "code", 131000),
-                http_status=_whole(wanted, "http_status", 0) or None,
+                code=_whole(wanted, "code", 131000, least=0),
+                http_status=_whole(wanted, "http_status", 0, least=0) or None,
             )
         )
         return await self.trouble(request)
@@ -221,8 +221,8 @@ def _number(item: dict[str, Any], name: str, default: float | None) -> float:
     return float(value)
 
 
-def _whole(item: dict[str, Any], name: str, default: int) -> int:
+def _whole(item: dict[str, Any], name: str, default: int, *, least: int = 1) -> int:
     value = item.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < min(default, 1):
-        raise Wrong(f"{name} must be a whole number, at least {min(default, 1)}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise Wrong(f"{name} must be a whole number, at least {least}")
     return value

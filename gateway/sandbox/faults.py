@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, get_args
 from typing import Literal as OneOf
 
-Kind = OneOf["delay", "drop_after_accept", "error", "duplicate", "reorder", "batch", "sync_131047"]
+Kind = OneOf[
+    "delay", "drop_after_accept", "error", "duplicate", "reorder", "batch", "sync_131047", "fail_status"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 @dataclass(slots=True)
 class Fault:
-    """One kind of trouble, `times` more times; `seconds` for delay and batch, codes for error."""
+    """One kind of trouble, `times` more times; `seconds` and codes for the kinds that have them."""
 
     kind: Kind
     times: int = 1

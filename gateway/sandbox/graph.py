@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.sandbox import DISPLAY_PHONE_NUMBER, media
 from gateway.sandbox.network import Accepted
-from gateway.sandbox.refusal import Refusal, no_such_object
+from gateway.sandbox.refusal import ASKED_FOR, Refusal, no_such_object
 from gateway.sandbox.requests import SIMULATOR, VERSION, authorised, json_object, of_account, of_line
 from gateway.sandbox.simulator import Simulator
 from gateway.sandbox.templates import page
@@ -77,7 +77,7 @@ async def messages(request: web.Request) -> web.Response:
     if "status" in body:
         return _mark_as_read(body)
     if fault := simulator.faults.take("error"):
-        raise Refusal(fault.code, "The sandbox was asked for this error.", http_status=fault.http_status)
+        raise Refusal(fault.code, ASKED_FOR, http_status=fault.http_status)
     message = simulator.accept(body, marketing=request.path.endswith("/marketing_messages"))
     if fault := simulator.faults.take("delay"):
         await asyncio.sleep(fault.seconds)

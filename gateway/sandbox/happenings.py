@@ -43,12 +43,16 @@ class WasRead:
 
 @dataclass(frozen=True, slots=True)
 class WasAccepted:
-    """WhatsApp answered this send with 200; `marketing`: by the Marketing Messages API."""
+    """WhatsApp answered this send with 200; `marketing`: by the Marketing Messages API.
+
+    `fails_with`: the code of the status that is called back for it, whatever it is; None: by the rules.
+    """
 
     message_id: str
     at: int
     body: dict[str, Any]
     marketing: bool
+    fails_with: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.sandbox.book import Book, Person
 from gateway.sandbox.callbacks import Update
 from gateway.sandbox.conversations import Conversation, Tariff
 from gateway.sandbox.happenings import Called, TemplateBecame, WasAccepted, WasRead, Wrote
-from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS
+from gateway.sandbox.refusal import ASKED_FOR, RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS
 from gateway.sandbox.sends import DIRECT_SEND_TYPES, Send, read
 from gateway.sandbox.templates import CATEGORIES, catalogue
 
@@ -113,7 +113,7 @@ class Network:
         person = self.recipient(send)
         message = Accepted(accepted.message_id, send, accepted.body, person, accepted.at)
         self.accepted[message.message_id] = message
-        return self._what_becomes(message)
+        return self._what_becomes(message, accepted.fails_with)
 
     def _template_became(self, became: TemplateBecame) -> list[Update]:
         updates: list[Update] = []
@@ -133,7 +133,7 @@ class Network:
             return self.book.by_number(send.number)
         return self.book.by_user_id(send.user_id) if send.user_id else None
 
-    def _what_becomes(self, message: Accepted) -> list[Update]:
+    def _what_becomes(self, message: Accepted, fails_with: int | None) -> list[Update]:
         """The statuses of a message; none for a BSUID in `to`, which WhatsApp drops silently."""
         send = message.send
         if send.group:
@@ -144,6 +144,9 @@ class Network:
             people = [message.person]
         else:
             return []
+        if fails_with is not None:
+            failure = {"errors": wire.errors(fails_with, ASKED_FOR)}
+            return [self._status(message, "failed", message.at, about | failure)]
         conversation = self._conversations[send.group or people[0].user_id]
         if send.needs_window and not conversation.is_open(message.at):
             failure = {"errors": wire.errors(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)}

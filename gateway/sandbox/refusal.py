@@ -32,6 +32,7 @@ STATUSES: Final[Mapping[int, int]] = MappingProxyType(
     {190: 401, 131000: 500, 131016: 500, 132001: 404, 10: 403}
 )
 RE_ENGAGEMENT: Final = 131047
+ASKED_FOR: Final = "The sandbox was asked for this error."
 RE_ENGAGEMENT_DETAILS: Final = "More than 24 hours have passed since the recipient last replied."
 
 

@@ -103,7 +103,9 @@ class Simulator:
             raise Refusal(RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS)
         person = self._network.recipient(send)
         message_id = ids.wamid(person.number if person else send.given)
-        self._happen(WasAccepted(message_id, self._second(), body, marketing))
+        fault = self.faults.take("fail_status")
+        fails_with = fault.code if fault else None
+        self._happen(WasAccepted(message_id, self._second(), body, marketing, fails_with))
         return self.accepted[message_id]
 
     @property

@@ -96,9 +96,8 @@ async def test_a_malformed_request_leaves_the_key_free(running: Running) -> None
     assert (await running.send(TEMPLATE, headers=KEY))[0] == 200
 
 
-@pytest.mark.parametrize("code", [130429, 131056, 4, 80007])
-async def test_a_safe_failure_leaves_the_key_free(running: Running, code: int) -> None:
-    await running.post("/sandbox/faults", {"kind": "error", "code": code, "times": 2})
+async def test_a_safe_failure_leaves_the_key_free_however_often(running: Running) -> None:
+    await running.post("/sandbox/faults", {"kind": "error", "code": 130429, "times": 2})
     sent = []
     for expected in ("failed", "failed", "accepted"):
         await running.send(TEMPLATE, headers=KEY)

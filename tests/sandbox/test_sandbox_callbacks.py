@@ -115,6 +115,27 @@ async def test_a_batch_that_does_not_fill_is_posted_after_its_seconds(sandbox: A
     assert len(sandbox.receiver.messages) == 2
 
 
+async def test_a_status_fails_with_the_code_asked_for_even_after_a_restart(restart: Any) -> None:
+    async with restart() as sandbox:
+        sandbox.receiver.answers = [500] * 10_000
+        await sandbox.trouble("fail_status", code=131026)
+        status, _ = await sandbox.template("hello_world")
+        assert status == 200
+    sandbox.receiver.answers = []
+    async with restart() as sandbox:
+        [failed] = await sandbox.settled()
+        await sandbox.template("hello_world")
+        assert [one["status"] for one in await sandbox.settled()] == ["failed", "sent", "delivered"]
+
+    assert (failed["status"], failed["errors"][0]["code"]) == ("failed", 131026)
+
+
+async def test_code_zero_is_a_code(sandbox: Any) -> None:
+    await sandbox.trouble("error", code=0, http_status=401)
+    status, answer = await sandbox.template("hello_world")
+    assert (status, answer["error"]["code"]) == (401, 0)
+
+
 async def test_faults_can_be_listed_and_called_off(sandbox: Any) -> None:
     await sandbox.trouble("delay", times=3, seconds=9)
     _, listing = await sandbox.get("/sandbox/faults")
