@@ -125,9 +125,14 @@ def not_ours(allowed: Allowed, settings: Settings) -> str | None:
     """Why the line or account of the path is none of this gateway's."""
     if allowed.line is not None and allowed.line not in settings.lines:
         return f"Line {allowed.line} is not configured in this gateway (LEDGERLINE_LINES)."
-    if allowed.passage.owner is Owner.ACCOUNT and settings.waba not in (None, allowed.id):
+    if allowed.passage.owner is Owner.ACCOUNT and allowed.id != settings.waba:
         return f"Account {allowed.id} is not configured in this gateway (LEDGERLINE_WABA)."
     return None
+
+
+def lacks_account(allowed: Allowed, settings: Settings) -> bool:
+    """Whether the path is an account's while no account is configured: the token may reach several."""
+    return allowed.passage.owner is Owner.ACCOUNT and settings.waba is None
 
 
 def forbidden(parameters: Iterable[tuple[str, str]]) -> str | None:

@@ -32,6 +32,10 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
     caller = caller_of(request, scope, asked.line, others=others)
     if name := allowed.forbidden(request.query.items()):
         raise web.HTTPForbidden(text=f"The query parameter {name!r} is not passed on as it stands.")
+    if allowed.lacks_account(asked, gateway.settings):
+        raise web.HTTPForbidden(
+            text=f"{request.path} is passed on only for the account named by LEDGERLINE_WABA, not set."
+        )
     if wrong := allowed.not_ours(asked, gateway.settings):
         return errors.graph(400, 33, "Unsupported request", details=wrong)
     query = _query(request, asked, caller)
