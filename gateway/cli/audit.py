@@ -1,0 +1,36 @@
+"""`ledgerline audit`: questions to the log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import cyclopts
+
+from gateway import audit as auditing
+from gateway import settings as configuration
+from gateway.cli.database import databases_for
+from gateway.cli.terminal import DataDir, given, run, say
+from gateway.settings import Settings
+
+SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]
+
+app = cyclopts.App(name="audit", help="Ask the log; nothing is written.")
+
+
+@app.command
+def explain(send_id: SendId, *, data_dir: DataDir = None) -> None:
+    """Say what was asked, what the policy saw and decided, and what became of a send."""
+    try:
+        wanted = UUID(send_id)
+    except ValueError:
+        wrong = f"{send_id!r} is no send_id: that is the UUID in the answer's Ledgerline-Send-Id"
+        raise auditing.AuditError(wrong) from None
+    run(_explain(configuration.load(**given(data_dir)), wanted))
+
+
+async def _explain(settings: Settings, send_id: UUID) -> None:
+    if settings.database_url is None and not settings.data_dir.is_dir():
+        raise auditing.AuditError(f"{settings.data_dir} holds no log: choose its place with --data-dir")
+    async with databases_for(settings) as databases:
+        await auditing.explain_send(databases, settings.schema_name, send_id, say)

@@ -1,0 +1,63 @@
+"""The log of the settings, for commands that open it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+
+from gateway import settings as configuration
+from gateway.app import Databases, databases_of, opened
+from gateway.cli.terminal import CannotStartError, given, say
+from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.store.embedded import Embedded, master_key
+from gateway.store.log import Log
+from gateway.store.postgres import DATABASE_GONE, Pool
+
+
+def settings_for_log(data_dir: Path | None) -> Settings:
+    """The settings of a command that needs the log and nothing else. Raises SettingsError."""
+    settings = configuration.load(**given(data_dir))
+    if lacking := configuration.log_missing(settings):
+        raise SettingsError(lacking)
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def open_log(settings: Settings) -> AsyncIterator[tuple[Pool, Log]]:
+    """The log, beside whatever gateways run on it."""
+    async with databases_for(settings) as databases, contextlib.AsyncExitStack() as stack:
+        with usable_database():
+            found = await stack.enter_async_context(opened(settings, databases))
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def databases_for(settings: Settings) -> AsyncIterator[Databases]:
+    """The databases the settings name, or the embedded server for as long as it is needed."""
+    if settings.database_url is not None:
+        yield databases_of(settings)
+        return
+    try:
+        server = await Embedded.start(settings.data_dir, say=say)
+    except OSError as error:
+        raise CannotStartError(f"{error.filename or settings.data_dir}: {error.strerror}") from None
+    try:
+        own = [key.get_secret_value() for key in settings.master_key]
+        keys = own or [master_key(settings.data_dir)]
+        yield Databases(server.url, server.url, tuple(master_key_bytes(key) for key in keys))
+    finally:
+        await server.stop()
+
+
+@contextlib.contextmanager
+def usable_database() -> Iterator[None]:
+    """What is wrong with the database ends a start: raises CannotStartError."""
+    try:
+        yield
+    except (*DATABASE_GONE, asyncpg.PostgresError) as error:
+        # PostgreSQL's own words quote no secret; the driver's may quote the URL.
+        why = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
+        raise CannotStartError(f"the database can't be used ({why}); ledgerline doctor says more") from None

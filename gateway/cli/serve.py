@@ -1,0 +1,126 @@
+"""`ledgerline serve` and `simulate`: what listens until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from importlib import resources
+from typing import Annotated
+
+import cyclopts
+from aiohttp import web
+
+from gateway import sandbox as sandboxed
+from gateway import settings as configuration
+from gateway.app import create_app
+from gateway.cli.database import databases_for, usable_database
+from gateway.cli.terminal import CannotStartError, DataDir, given, run, say
+from gateway.logs import configure
+from gateway.sandbox import controls, graph
+from gateway.sandbox.clock import SandboxClock
+from gateway.sandbox.simulator import create_simulator
+from gateway.settings import Settings, SettingsError
+
+LOOPBACK = "127.0.0.1"
+FINISH = 45.0
+"""Seconds that a shutdown gives to requests under way: longer than WhatsApp may take to answer."""
+
+Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
+
+
+def serve(
+    *, sandbox: bool = False, host: str = LOOPBACK, port: Port = 8080, data_dir: DataDir = None
+) -> None:
+    """Run the gateway until Ctrl-C; with --sandbox against the built-in simulator, without an account."""
+    own = dict(sandboxed.SETTINGS) if sandbox else {}
+    settings = configuration.load(**given(data_dir) | own)
+    for warning in configuration.warnings(settings):
+        say(f"warning: {warning}")
+    if lacking := configuration.missing(settings):
+        raise SettingsError(lacking)
+    configure(pretty=sys.stderr.isatty())
+    run(_sandboxed(settings, port) if sandbox else _serve(settings, host, port))
+
+
+def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/webhooks/whatsapp") -> None:
+    """Run the simulator on its own: WhatsApp's Graph API and the sandbox controls on one port."""
+    run(_simulate(port, callback_url))
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    async with databases_for(settings) as databases, _listening(create_app(settings, databases), host, port):
+        say(f"Ledgerline listens on http://{host}:{port}")
+        await _until_stopped()
+
+
+async def _sandboxed(settings: Settings, port: int) -> None:
+    """The gateway with WhatsApp simulated; its controls are on the gateway's port, so loopback only."""
+    simulator = create_simulator(
+        callback_url=f"http://{LOOPBACK}:{port}/webhooks/whatsapp",
+        clock=SandboxClock(settings.data_dir / "sandbox-clock"),
+        data_dir=settings.data_dir,
+    )
+    async with (
+        databases_for(settings) as databases,
+        graph.serving(graph.graph_app(simulator), simulator) as upstream,
+    ):
+        settings = settings.model_copy(update={"upstream_url": upstream})
+        gateway = create_app(settings, databases, clock=simulator.clock.now)
+        controls.add_controls(gateway, simulator)
+        async with _listening(gateway, LOOPBACK, port):
+            say(f"Ledgerline listens on http://{LOOPBACK}:{port}; WhatsApp is simulated. Ctrl-C stops it.\n")
+            welcome = (resources.files("gateway.sandbox") / "welcome.txt").read_text()
+            say(welcome.replace("localhost:8080", f"localhost:{port}"))
+            await _until_stopped()
+
+
+async def _simulate(port: int, callback_url: str) -> None:
+    simulator = create_simulator(callback_url=callback_url, clock=SandboxClock())
+    application = graph.graph_app(simulator)
+    controls.add_controls(application, simulator)
+    async with contextlib.AsyncExitStack() as stack:
+        with _binding(LOOPBACK, port):
+            url = await stack.enter_async_context(
+                graph.serving(application, simulator, host=LOOPBACK, port=port)
+            )
+        say(f"WhatsApp is simulated on {url}; it calls back to {callback_url}. Ctrl-C stops it.")
+        await _until_stopped()
+
+
+@contextlib.asynccontextmanager
+async def _listening(application: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
+    try:
+        await _opened(runner)
+        with _binding(host, port):
+            await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _opened(runner: web.AppRunner) -> None:
+    with usable_database():
+        await runner.setup()
+
+
+@contextlib.contextmanager
+def _binding(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken by another process" if taken else f"can't be listened on ({error.strerror})"
+        raise CannotStartError(f"port {port} on {host} {why}: choose another with --port") from None
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    await stopped.wait()
+    say("Stopping; what was taken is finished first.")

@@ -1,0 +1,39 @@
+"""How a command speaks, runs and gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+import uvloop
+
+DataDir = Annotated[Path | None, cyclopts.Parameter(help="Embedded database, master key and sandbox clock.")]
+
+
+class CannotStartError(Exception):
+    """What stands in the way of a start, beside the settings."""
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work of a command to its end."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+def given(data_dir: Path | None) -> dict[str, Any]:
+    """The settings that an option gives, over those of the environment."""
+    return {} if data_dir is None else {"data_dir": data_dir}
+
+
+def say(text: str) -> None:
+    """A line of what the operator asked for."""
+    print(text, flush=True)  # noqa: T201 - the command's own voice
+
+
+def complain(text: str) -> None:
+    """A line about what stands in the way."""
+    print(f"ledgerline: {text}", file=sys.stderr)  # noqa: T201 - the command's own voice
