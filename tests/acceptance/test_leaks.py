@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import structlog
 from aiohttp import FormData, encode_basic_auth
+from aiohttp.multipart import parse_content_disposition
 from running import ANN, LINE, Running
 
 from gateway import logs
@@ -176,6 +177,7 @@ def logs_end() -> Iterator[None]:
     """After the test nobody writes to the stream that it captured."""
     yield
     structlog.reset_defaults()
+    logging.captureWarnings(False)  # noqa: FBT003 - the module's own form
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
@@ -201,6 +203,16 @@ async def test_nothing_of_the_traffic_is_found_in_tables_logs_and_metrics(
     secrets = {*SECRETS, *personal()}
     leaks = {name: found_in(text, secrets) for name, text in searched.items()}
     assert {name: leak for name, leak in leaks.items() if leak} == {}
+
+
+@pytest.mark.usefixtures("logs_end")
+@pytest.mark.filterwarnings("default")
+def test_the_text_of_a_warning_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure(pretty=False)
+    parse_content_disposition('form-data; name="file"; filename="Ann Example";')
+    out, err = capfd.readouterr()
+    assert "py.warnings" in err
+    assert found_in(out + err) == set()
 
 
 def test_the_search_finds_what_is_planted() -> None:
