@@ -91,7 +91,8 @@ def _refused(event: SendRefused) -> str:
 
 
 def _dispatched(event: SendDispatched) -> str:
-    return f"Attempt {event.attempt} was about to be posted; from here on it may have been sent."
+    ordered = f", as ordered by {event.caller}" if event.caller else ""
+    return f"Attempt {event.attempt} was about to be posted{ordered}; from here on it may have been sent."
 
 
 def _accepted(event: SendAccepted) -> str:

@@ -146,6 +146,8 @@ class SendDispatched(Event):
 
     send_id: str
     attempt: int
+    caller: str | None = None
+    """Name of the operator's API key, that ordered it; None of a first attempt."""
 
 
 class _Outcome(Event):

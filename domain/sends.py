@@ -98,10 +98,10 @@ class Send:
         """The policy let it pass."""
         return self._decided(SendRequested, decision, as_of)
 
-    def dispatched(self) -> Fact:
-        """Directly before the POST."""
+    def dispatched(self, *, caller: str | None = None) -> Fact:
+        """Directly before the POST; `caller` is the operator's API key, by name, of a repetition."""
         key = dispatch_key(self.ids, self.send_id, self.attempt)
-        return self._about(SendDispatched, key, self.now, {}, {}, self._recipient())
+        return self._about(SendDispatched, key, self.now, {"caller": caller}, {}, self._recipient())
 
     def outcome(
         self,

@@ -172,7 +172,7 @@ async def resend(gateway: Gateway, before: Send, *, caller: str) -> Answer:
     if isinstance(decision, policy.Refused):
         return Refused(one.send_id, decision)
     try:
-        [dispatch] = await gateway.log.record([one.dispatched()], patience=PATIENCE)
+        [dispatch] = await gateway.log.record([one.dispatched(caller=caller)], patience=PATIENCE)
     except InDoubt as doubt:
         gateway.keep(_not_attempted(gateway, one, doubt))
         raise

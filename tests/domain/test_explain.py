@@ -186,6 +186,8 @@ def test_a_send_without_an_outcome_may_have_been_sent() -> None:
     again = made(SendDispatched, **LEFT | {"attempt": 2})
     settled = made(SendSettled, **LEFT, settled_as="resend", by="operator")
     assert "may have been sent" in explained(REQUESTED, DISPATCHED, UNKNOWN, settled, again).summary
+    assert "ordered by" not in told(again)
+    assert "as ordered by ops" in told(made(SendDispatched, **LEFT | {"attempt": 2, "caller": "ops"}))
 
 
 def test_what_never_left_may_be_tried_again() -> None:

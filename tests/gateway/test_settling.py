@@ -129,7 +129,9 @@ async def test_a_send_is_sent_again_only_at_an_operators_order(
         opaque = [body.pop("biz_opaque_callback_data").split(".") for body in posted]
         assert [(parts[1], parts[2]) for parts in opaque] == [(send_id.replace("-", ""), n) for n in "123"]
         assert posted[0] == posted[1] == posted[2]
-        assert [one["data"]["attempt"] for one in await gateway.events("SendDispatched")] == [1, 2, 3]
+        left = [one["data"] for one in await gateway.events("SendDispatched")]
+        by = [(one["attempt"], one["caller"]) for one in left]
+        assert by == [(1, None), (2, "sandbox"), (3, "sandbox")]
         resent = await until(lambda: gateway.events("SendSettled"))
         assert [one["data"]["settled_as"] for one in resent] == ["resend", "resend"]
         assert await state(gateway, send_id) == "accepted"
