@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from textwrap import fill
 from typing import Final
 from uuid import UUID
@@ -14,6 +16,7 @@ from gateway.answers import rfc3339
 from gateway.app import Databases
 from gateway.lives import Lives
 from gateway.store.postgres import DATABASE_GONE, connect_pool
+from gateway.verification.verify import verify
 
 INDENT: Final = " " * 12
 
@@ -24,18 +27,39 @@ class AuditError(Exception):
 
 async def explain_send(databases: Databases, schema: str, send_id: UUID, say: Callable[[str], None]) -> None:
     """Say why a send went the way it went, without personal data. Raises AuditError."""
-    try:
+    with _readable(schema):
         async with connect_pool(databases.url, schema, size=2, read_only=True) as pool:
             lives = Lives(pool, schema)
             life = await lives.find(send_id=send_id)
             if life is None or life.send is None:
                 raise AuditError(f"this log knows no send {send_id}")
             told = explain.explain(await lives.history(life))
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        raise AuditError(f"the schema {schema} holds no log of this release; serve makes one") from None
-    except (*DATABASE_GONE, asyncpg.PostgresError) as error:
-        raise AuditError(f"the database can't be read ({type(error).__name__})") from None
     say(f"{send_id}: {told.state}\n{told.summary}\n")
     for step in told.steps:
         say(f"{step.position:>10}  {rfc3339(step.at)}  {step.topic}")
         say(fill(step.text, 100, initial_indent=INDENT, subsequent_indent=INDENT))
+
+
+async def verify_log(
+    databases: Databases, schema: str, *, now: datetime, patience: timedelta, say: Callable[[str], None]
+) -> int:
+    """Say whether the log holds what it promises; how many things are wrong. Raises AuditError.
+
+    `patience`: how old a dispatch without an outcome may be.
+    """
+    with _readable(schema):
+        async with connect_pool(databases.url, schema, size=1) as pool:
+            return await verify(pool, schema, now=now, patience=patience, say=say)
+
+
+@contextlib.contextmanager
+def _readable(schema: str) -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        raise AuditError(f"the schema {schema} holds no log of this release; serve makes one") from None
+    except asyncpg.InsufficientPrivilegeError:
+        needed = "select in the schema, and temporary on the database"
+        raise AuditError(f"the database refuses to be read: the user needs {needed}") from None
+    except (*DATABASE_GONE, asyncpg.PostgresError) as error:
+        raise AuditError(f"the database can't be read ({type(error).__name__})") from None

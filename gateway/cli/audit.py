@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +13,8 @@ import cyclopts
 
 from gateway import audit as auditing
 from gateway import settings as configuration
+from gateway import settler
+from gateway.app import Databases, utc_now
 from gateway.cli.database import databases_for
 from gateway.cli.terminal import DataDir, given, run, say
 from gateway.settings import Settings
@@ -30,7 +36,33 @@ def explain(send_id: SendId, *, data_dir: DataDir = None) -> None:
 
 
 async def _explain(settings: Settings, send_id: UUID) -> None:
+    async with _databases(settings) as databases:
+        await auditing.explain_send(databases, settings.schema_name, send_id, say)
+
+
+@app.command
+def verify(
+    *, log: Annotated[bool, cyclopts.Parameter(negative="")] = False, data_dir: DataDir = None
+) -> None:
+    """Check with --log that nothing is missing, doubled or out of place; exit code 1 where something is."""
+    if not log:
+        raise auditing.AuditError("say what to verify: --log")
+    run(_verify(configuration.load(**given(data_dir))))
+
+
+async def _verify(settings: Settings) -> None:
+    patience = timedelta(seconds=settings.upstream_timeout + settler.GRACE + 2 * settler.SWEEP)
+    async with _databases(settings) as databases:
+        wrong = await auditing.verify_log(
+            databases, settings.schema_name, now=utc_now(), patience=patience, say=say
+        )
+    if wrong:
+        sys.exit(1)
+
+
+@contextlib.asynccontextmanager
+async def _databases(settings: Settings) -> AsyncIterator[Databases]:
     if settings.database_url is None and not settings.data_dir.is_dir():
         raise auditing.AuditError(f"{settings.data_dir} holds no log: choose its place with --data-dir")
     async with databases_for(settings) as databases:
-        await auditing.explain_send(databases, settings.schema_name, send_id, say)
+        yield databases
