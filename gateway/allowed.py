@@ -138,7 +138,13 @@ def lacks_account(allowed: Allowed, settings: Settings) -> bool:
 def forbidden(parameters: Iterable[tuple[str, str]]) -> str | None:
     """Which query parameter would reach what the path doesn't name."""
     for name, value in parameters:
-        expands = name.startswith("fields") and any(field in value.lower() for field in CLOSED_FIELDS)
-        if name in OVERRIDES or expands:
+        read = meant(name)
+        expands = read.startswith("fields") and any(field in value.lower() for field in CLOSED_FIELDS)
+        if read in OVERRIDES or expands:
             return name
     return None
+
+
+def meant(name: str) -> str:
+    """The parameter that a lenient reader takes `name` for: ` access.token[0]` is access_token to some."""
+    return re.split(r"[\[\0]", name.strip())[0].replace(".", "_").replace(" ", "_").lower()

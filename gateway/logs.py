@@ -31,6 +31,7 @@ def configure(*, pretty: bool) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
+    logging.captureWarnings(True)  # noqa: FBT003 - aiohttp's may quote the name of a file
     logging.basicConfig(handlers=[_ByClassOnly()], level=logging.WARNING, force=True)
 
 

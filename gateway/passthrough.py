@@ -73,7 +73,7 @@ async def _change(
         caller=caller,
         account=account_of(gateway, asked.id if passage.owner is Owner.ACCOUNT else None),
         line=asked.line,
-        path=str(request.rel_url.with_query(query)),
+        path=request.path if passage.secret else str(request.rel_url.with_query(query)),
         personal=passage.personal,
     )
     await change.begin(gateway, body.fields if isinstance(body, forms.Whole) and not passage.secret else {})
@@ -149,7 +149,9 @@ async def _body(request: web.Request, asked: Allowed) -> forms.Whole | forms.For
 
 def _query(request: web.Request, asked: Allowed, caller: ApiKey) -> MultiDict[str]:
     """The query without the caller's secrets; WhatsApp holds a bound key to its line's media."""
-    query = MultiDict((name, value) for name, value in request.query.items() if name not in allowed.SECRETS)
+    query = MultiDict(
+        (name, value) for name, value in request.query.items() if allowed.meant(name) not in allowed.SECRETS
+    )
     if not caller.lines or asked.line:
         return query
     if asked.passage is not allowed.OBJECT or request.method == "POST":
