@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4, uuid5
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from model import Item, Model
 
 from gateway.store.outcomes import Appended, Draft
 from gateway.store.postgres import Connection, Pool, append_together
@@ -26,14 +26,6 @@ CHANGES = (
     "delete from ledgerline.stored_events",
     "truncate ledgerline.stored_events",
 )
-
-
-@dataclass(frozen=True)
-class Item:
-    key: UUID
-    stream: UUID
-    expected: int | None = None
-    token: int = 1
 
 
 async def append(db: Connection, epoch: int, *items: Item) -> Any:
@@ -121,31 +113,6 @@ async def test_who_expects_a_version_is_alone_in_its_stream(
     async with pool.acquire() as db:
         with pytest.raises(asyncpg.InvalidParameterValueError):
             await append(db, 0, Item(uuid4(), stream, first), Item(uuid4(), stream, second))
-
-
-@dataclass
-class Model:
-    """The log as one list, appended to item by item."""
-
-    head: int
-    epoch: int
-    stored: list[tuple[int, UUID, int]] = field(default_factory=list)
-    keys: dict[UUID, tuple[int, int, int]] = field(default_factory=dict)
-    """Position, version and token."""
-    versions: dict[UUID, int] = field(default_factory=dict)
-
-    def append(self, item: Item) -> tuple[str, int, int | None]:
-        """Outcome, version and position."""
-        if item.key in self.keys:
-            position, version, token = self.keys[item.key]
-            return "appended" if token == item.token else "duplicate", version, position
-        last = self.versions.get(item.stream, 0)
-        if item.expected not in (None, last):
-            return "conflict", last, None
-        self.head, self.versions[item.stream] = self.head + 1, last + 1
-        self.keys[item.key] = (self.head, last + 1, item.token)
-        self.stored.append((self.head, item.stream, last + 1))
-        return "appended", last + 1, self.head
 
 
 ITEMS = st.tuples(st.integers(0, 9), st.integers(0, 3), st.none() | st.integers(0, 4), st.integers(1, 2))
