@@ -7,6 +7,7 @@ Every id is an HMAC-SHA256 under the log's pepper (random per log, stored wrappe
 from __future__ import annotations
 
 import hmac
+from typing import Final
 from uuid import UUID
 
 Part = str | bytes | int | UUID | None
@@ -24,11 +25,9 @@ class Ids:
 
         Each part goes in with its length, so that ("ab", "c") and ("a", "bc") differ; None differs from "".
         """
-        text = b"".join(_framed(part) for part in (purpose, *parts))
-        digest = bytearray(hmac.digest(self._pepper, text, "sha256")[:16])
-        digest[6] = digest[6] & 0x0F | 0x80
-        digest[8] = digest[8] & 0x3F | 0x80
-        return UUID(bytes=bytes(digest))
+        text = b"".join([_framed(purpose), *map(_framed, parts)])
+        number = int.from_bytes(hmac.digest(self._pepper, text, "sha256")[:16], "big")
+        return UUID(int=number & _RANDOM | _VERSION_8)
 
     def message(self, message_id: str) -> UUID:
         """The public id of a message, from its wamid (or on-premises id)."""
@@ -67,16 +66,19 @@ class Ids:
         return self.key("stream-account", account)
 
 
+_VERSION_8: Final = 0x8 << 76 | 0b10 << 62
+_RANDOM: Final = (1 << 128) - 1 & ~(0xF << 76 | 0b11 << 62)
+
+
 def _framed(part: Part) -> bytes:
-    match part:
-        case None:
-            return b"\xff\xff\xff\xff"
-        case bytes():
-            data = part
-        case UUID():
-            data = part.bytes
-        case int():
-            data = str(part).encode()
-        case _:
-            data = part.encode("utf-8", "surrogatepass")
+    if isinstance(part, str):
+        data = part.encode("utf-8", "surrogatepass")
+    elif part is None:
+        return b"\xff\xff\xff\xff"
+    elif isinstance(part, bytes):
+        data = part
+    elif isinstance(part, UUID):
+        data = part.bytes
+    else:
+        data = str(part).encode()
     return len(data).to_bytes(4, "big") + data

@@ -104,7 +104,9 @@ EMPTY: Final = MessageState()
 def fold(state: MessageState, event: Event) -> MessageState:
     """The state after one more event of the message; most other events change nothing."""
     step = _STEPS.get(type(event))
-    return state if step is None else merge(state, step(event))
+    if step is None:
+        return state
+    return step(event) if state is EMPTY else merge(state, step(event))
 
 
 def merge(a: MessageState, b: MessageState) -> MessageState:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -26,7 +27,8 @@ DEEPEST: Final = 500
 what it could just write here could not be sealed, or answered, from deeper in the stack."""
 
 _LONG_INTEGER: Final = re.compile(rb"[:\[,\s-]\d{19}")
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
+LONGEST_WORD: Final = 64
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
 _LONG_DIGITS: Final = re.compile(r"\d{6}")
 _NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
@@ -94,7 +96,13 @@ def text(value: object) -> str | None:
 def word(value: object) -> str | None:
     """A word of WhatsApp's own, fit for the open: nothing that could be a number, a name or a sentence."""
     found = text(value)
-    return found if found and _WORD.fullmatch(found) and not _LONG_DIGITS.search(found) else None
+    return found if found and len(found) <= LONGEST_WORD and _is_word(found) else None
+
+
+@lru_cache(4_096)
+def _is_word(found: str) -> bool:
+    """The same few words come with every item."""
+    return _WORD.fullmatch(found) is not None and not _LONG_DIGITS.search(found)
 
 
 def name(value: object) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from functools import lru_cache
+from typing import Final, assert_never
 from uuid import UUID
 
 from domain import people
@@ -10,11 +11,17 @@ from domain.facts import Account, Alias, AliasKind, Fact, Group, Item, Line, Per
 from domain.ids import Ids
 
 
+REMEMBERED: Final = 50_000
+"""Keyed ids kept in memory."""
+
+
 class Subjects:
     """Everything here follows from a fact and the log's pepper alone."""
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
+        # The same people come again and again, and a keyed id costs some microseconds.
+        self._keyed = lru_cache(REMEMBERED)(ids.key)
 
     def kind(self, fact: Fact) -> str:
         """person, group, line, account or item."""
@@ -43,7 +50,7 @@ class Subjects:
     def alias_id(self, fact: Fact, alias: Alias) -> UUID:
         """The keyed id of a subject's canonical alias."""
         kind = self.kind(fact) if alias.kind is AliasKind.OTHER else alias.kind
-        return self._ids.key("alias", kind, alias.value)
+        return self._keyed("alias", kind, alias.value)
 
     def of_contact(self, alias: Alias) -> UUID:
         """The keyed id of a person's alias, in whichever form it is written."""
