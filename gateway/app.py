@@ -44,7 +44,6 @@ from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
 from projections import catalogue
-from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
@@ -164,7 +163,6 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             upstream=upstream,
             keys=Keys(settings.api_keys),
             windows=WindowProjection(schema),
-            consents=ConsentProjection(schema),
             messages=messages,
             lives=Lives(pool, schema),
             counts=CountsProjection(schema),

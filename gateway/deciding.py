@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from domain import policy, templates
-from domain.consent import NOTHING_KNOWN, Consent
 from domain.sends import Send
 from domain.window import disputed_by
 from gateway.gateway import Gateway
@@ -32,13 +32,13 @@ class Decided:
 
 async def decide(gateway: Gateway, one: Send) -> Decided:
     """What the policy says of a send now. Raises TimeoutError when the log does not answer."""
-    seen, consent = await _seen(gateway, one)
+    seen = await _seen(gateway, one)
     rules, known = gateway.settings.rules(one.line), await _template(gateway, one)
     drifts = rules.template_drift != "accept" and templates.drifted(known)
     decision = policy.decide(
         one.asked,
         seen.window,
-        consent,
+        seen.consent if _asks_consent(one) else None,
         now=int(one.now.timestamp()),
         rules=rules,
         category=_category(one, known),
@@ -50,24 +50,28 @@ async def decide(gateway: Gateway, one: Send) -> Decided:
     return Decided(decision, seen.as_of, _rendered(one, known), warning)
 
 
-async def _seen(gateway: Gateway, one: Send) -> tuple[Read, Consent | None]:
-    """The window, and what the person chose where that counts: as of now, however far projections lag."""
-    asks_consent = policy.ASKS_CONSENT[one.asked.kind] and one.asked.group_id is None
+def _asks_consent(one: Send) -> bool:
+    return policy.ASKS_CONSENT[one.asked.kind] and one.asked.group_id is None
+
+
+async def _seen(gateway: Gateway, one: Send) -> Read:
+    """The conversation as it is now, however far its projection lags."""
     async with asyncio.timeout(PATIENCE):
-        conversations = await _conversations(gateway, one, everywhere=asks_consent)
-        own = [stream for known in conversations if known.line == one.line for stream in known.streams]
-        all_ = [stream for known in conversations for stream in known.streams]
+        conversations = await _conversations(gateway, one, everywhere=_asks_consent(one))
         if not conversations:
-            return NEVER_SEEN, NOTHING_KNOWN if asks_consent else None
-        seen, consent = NEVER_SEEN, NOTHING_KNOWN
+            return NEVER_SEEN
+        here, elsewhere = _streams(conversations, one.line)
         async with gateway.pool.acquire() as db:
-            if own:
-                seen = await gateway.windows.read(db, own, decode)
-            if asks_consent:
-                consent = await gateway.consents.read(db, all_, decode)
+            seen = await gateway.windows.read(db, here, decode, elsewhere=elsewhere)
     if disputed_by(seen.window) is not None:
         gateway.metrics.disputed.inc()
-    return seen, consent if asks_consent else None
+    return seen
+
+
+def _streams(conversations: Sequence[Conversation], line: str) -> tuple[list[UUID], list[UUID]]:
+    """Those of the line, and those of the other lines."""
+    here = [stream for known in conversations if known.line == line for stream in known.streams]
+    return here, [stream for known in conversations if known.line != line for stream in known.streams]
 
 
 async def _conversations(gateway: Gateway, one: Send, *, everywhere: bool) -> Sequence[Conversation]:

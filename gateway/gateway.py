@@ -24,7 +24,6 @@ from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
-from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages_query import Messages
@@ -47,7 +46,6 @@ class Gateway:
     upstream: Upstream
     keys: Keys
     windows: WindowProjection
-    consents: ConsentProjection
     messages: Messages
     lives: Lives
     counts: CountsProjection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from projections import runner
-from projections.consent import ConsentProjection
 from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages import MessagesProjection
@@ -14,7 +13,6 @@ from projections.window import WindowProjection
 
 _ALL = (
     WindowProjection,
-    ConsentProjection,
     MessagesProjection,
     CountsProjection,
     TemplatesProjection,

@@ -55,7 +55,7 @@ class Projection(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version of its tables, and of its checkpoint (`window_v1`)."""
+        """Name and version of its tables, and of its checkpoint (`window_v2`)."""
 
     def ddl(self, schema: str) -> str:
         """Statements that make its tables and views where they are missing."""

@@ -1,14 +1,20 @@
-"""The window of every conversation as a table, and its exact reading at any lag of that table."""
+"""What the policy sees of every conversation: its window, and what its person chose to be sent.
+
+A table, and its exact reading at any lag of that table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import reduce
 from uuid import UUID
 
 import asyncpg
 
+from domain import consent as consents
 from domain import window as windows
+from domain.consent import NOTHING_KNOWN, Choice, Consent
 from domain.events import (
     AccountNoticeReceived,
     CallReceived,
@@ -29,7 +35,7 @@ from domain.events import (
     UnrecognisedReceived,
 )
 from domain.window import EMPTY, Window
-from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, from_record, merge
+from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, from_record, grouped, merge
 from projections.sql import load
 
 Decode = Callable[[int, UUID, int, str, bytes], Recorded | Undecodable]
@@ -54,13 +60,14 @@ CONVERSATION = (
 """What the stream of a conversation holds. Each of them moves the row's version, or the tail would grow."""
 
 _WINDOW = tuple(f.name for f in fields(Window))
-_STORED = 5 + len(_WINDOW)
+_CHOICE = grouped(len(Choice._fields), tuple, Choice)
+_STORED = 5 + len(_WINDOW) + 2 * len(Choice._fields) + 1
 _EVENT = ("notification_id", "stream", "originator_version", "topic", "state")
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRow(Row):
-    """The window of one stream, folded up to `version`."""
+    """The window and the consent of one stream, folded up to `version`."""
 
     stream: UUID
     version: int = field(metadata=LARGEST)
@@ -69,26 +76,35 @@ class WindowRow(Row):
     known_since: int = field(metadata=SMALLEST)
     """Time of the oldest event known, in Unix seconds."""
     window: Window | None = field(default=None, metadata=fields_of(Window, _WINDOW, windows.merge))
+    marketing: Choice | None = field(default=None, metadata=_CHOICE)
+    everything: Choice | None = field(default=None, metadata=_CHOICE)
+    limited_at: int | None = field(default=None, metadata=LARGEST)
+
+    @property
+    def consent(self) -> Consent:
+        """What the stream tells of its person's choices."""
+        return Consent(self.marketing, self.everything, self.limited_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The window of one conversation, over all its linked streams."""
+    """The window of one conversation over all its linked streams, and its person's consent."""
 
     window: Window
     as_of: int
     """Position of its newest event: nothing of the conversation lay behind it. 0: never seen."""
     known_since: int | None
     line: str | None
+    consent: Consent = NOTHING_KNOWN
 
 
 NEVER_SEEN = Read(EMPTY, 0, None, None)
 
 
 class WindowProjection:
-    """The table `window_v1`, a row for each stream; read as the view `windows`."""
+    """The table `window_v2`, a row for each stream; read as the view `windows`."""
 
-    name = "window_v1"
+    name = "window_v2"
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
@@ -104,15 +120,26 @@ class WindowProjection:
         """Bring the rows of the page's conversations up to it."""
         await self._table.absorb(db, (_row(item) for item in page if isinstance(item.event, CONVERSATION)))
 
-    async def read(self, db: Connection, streams: Sequence[UUID], decode: Decode) -> Read:
-        """The window of one conversation, given all its linked streams; exact at any lag."""
-        return (await self.read_many(db, [streams], decode))[0]
+    async def read(
+        self, db: Connection, streams: Sequence[UUID], decode: Decode, *, elsewhere: Sequence[UUID] = ()
+    ) -> Read:
+        """One conversation, given all its linked streams; exact at any lag.
+
+        `elsewhere`: its person's streams on other lines, whose consents bind here too.
+        """
+        rows = await self._rows(db, [*streams, *elsewhere], decode)
+        read = _one(rows[stream] for stream in streams if stream in rows)
+        told = (rows[stream].consent for stream in elsewhere if stream in rows)
+        return replace(read, consent=reduce(consents.merge, told, read.consent))
 
     async def read_many(
         self, db: Connection, conversations: Sequence[Sequence[UUID]], decode: Decode
     ) -> list[Read]:
-        """The windows of many conversations, in their order, as of one moment."""
-        streams = list({stream for streams in conversations for stream in streams})
+        """Many conversations, in their order, as of one moment."""
+        rows = await self._rows(db, list({stream for streams in conversations for stream in streams}), decode)
+        return [_one(rows[stream] for stream in streams if stream in rows) for streams in conversations]
+
+    async def _rows(self, db: Connection, streams: Sequence[UUID], decode: Decode) -> dict[UUID, WindowRow]:
         rows: dict[UUID, WindowRow] = {}
         for record in await db.fetch(self._sql["read"], streams):
             stream = record["stream"]
@@ -121,12 +148,13 @@ class WindowProjection:
             row = _behind(record, decode)
             if row is not None:
                 rows[stream] = merge(rows[stream], row) if stream in rows else row
-        return [_one(rows[stream] for stream in streams if stream in rows) for streams in conversations]
+        return rows
 
 
 def _row(item: Recorded) -> WindowRow:
     event = item.event
     window = windows.fold(EMPTY, event)
+    consent = consents.fold(NOTHING_KNOWN, event)
     return WindowRow(
         stream=event.originator_id,
         version=event.originator_version,
@@ -134,6 +162,9 @@ def _row(item: Recorded) -> WindowRow:
         line=event.line,
         known_since=_time(event),
         window=None if window == EMPTY else window,
+        marketing=consent.marketing,
+        everything=consent.everything,
+        limited_at=consent.limited_at,
     )
 
 
@@ -162,5 +193,6 @@ def _one(rows: Iterable[WindowRow]) -> Read:
             if read.known_since is None
             else min(read.known_since, row.known_since),
             line=row.line,
+            consent=consents.merge(read.consent, row.consent),
         )
     return read

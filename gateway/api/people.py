@@ -37,7 +37,7 @@ async def consent(request: web.Request) -> web.Response:
         raise query.not_found("This log knows no such person.")
     every = [stream for one in conversations for stream in one.streams]
     async with gateway.pool.acquire() as db:
-        known = await gateway.consents.read(db, every, decode)
+        known = (await gateway.windows.read(db, every, decode)).consent
     history = [one for one in await gateway.log.history(shown) if isinstance(one, Recorded)]
     tells = [one for one in history if consents.fold(NOTHING_KNOWN, one.event) != NOTHING_KNOWN]
     return errors.json(

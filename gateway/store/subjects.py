@@ -10,7 +10,6 @@ from domain import people
 from domain.facts import Account, Alias, AliasKind, Fact, Group, Item, Line, Person
 from domain.ids import Ids
 
-
 REMEMBERED: Final = 50_000
 """Keyed ids kept in memory."""
 

@@ -172,6 +172,6 @@ async def test_a_wrong_time_is_refused_by_name(running: Running, at: str) -> Non
 
 async def test_a_window_is_exact_while_its_table_lags(running: Running, pool: Any) -> None:
     async with pool.acquire() as db, db.transaction():
-        await db.execute("lock table ledgerline.window_v1 in exclusive mode")
+        await db.execute("lock table ledgerline.window_v2 in exclusive mode")
         wamid = await running.writes()
         assert (await window(running))["opened_by"] == wamid

@@ -361,7 +361,7 @@ async def test_a_131047_at_once_closes_the_window_as_well(running: Running) -> N
 
 async def test_a_decision_is_exact_while_the_projection_stands_still(running: Running, pool: Pool) -> None:
     async with pool.acquire() as db, db.transaction():
-        await db.execute("lock table ledgerline.window_v1 in exclusive mode")
+        await db.execute("lock table ledgerline.window_v2 in exclusive mode")
         await refused(running)
         await running.writes()
         assert (await running.text())[0] == 200

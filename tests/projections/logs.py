@@ -16,9 +16,8 @@ from projections.runner import Projection, Runner
 
 SCHEMA = "ledgerline"
 TABLES = {
-    "window_v1": "stream, line, known_since, opened_at, opened_by, confirmed_at, refused_at, refused_by, "
-    "changed_at, free_entry_until",
-    "consent_v1": "stream, marketing_at, marketing_key, marketing, marketing_source, everything_at, "
+    "window_v2": "stream, line, known_since, opened_at, opened_by, confirmed_at, refused_at, refused_by, "
+    "changed_at, free_entry_until, marketing_at, marketing_key, marketing, marketing_source, everything_at, "
     "everything_key, everything, everything_source, limited_at",
     "sends_v2": "send_id, requested_at, line, group_key, caller, face, kind, type, category, template, "
     "language, market, dispatched, requested, refused, accepted, attempt, outcome, outcome_at, outcome_code, "

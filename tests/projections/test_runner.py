@@ -143,7 +143,7 @@ async def test_a_checkpoint_beyond_the_head_stops_everything(pool: Pool) -> None
     with pytest.raises(ExceptionGroup) as stopped:
         await Runner([projection], pool, restored, schema=SCHEMA).run()
 
-    assert stopped.group_contains(CheckpointBeyondHeadError, match="window_v1 stands at 5")
+    assert stopped.group_contains(CheckpointBeyondHeadError, match="window_v2 stands at 5")
 
 
 async def test_the_lag_tells_position_and_head_of_each_projection(pool: Pool, tally: Tally) -> None:
