@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -21,7 +21,7 @@ from domain import sends
 from domain.events import Recorded, SendSettled, SendUnknown, StatusReceived
 from domain.sends import Send
 from gateway import standing
-from gateway.logs import get_logger
+from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
@@ -79,7 +79,7 @@ class Settler:
         while True:
             await hints.wait()
             await asyncio.sleep(REST)
-            with contextlib.suppress(NotTaken, InDoubt, asyncpg.PostgresError, *DATABASE_GONE):
+            with contextlib.suppress(*_AWAY):
                 await self.settle()
                 await self._tell()
                 if self._monotonic() - swept >= SWEEP:
@@ -123,8 +123,10 @@ class Settler:
             if isinstance(item.event, StatusReceived) and content is not None:
                 told[item.position, item.event.attempt] = content
         for one in reported:
-            said = told.get((one.position, one.attempt))
-            if said is None or not await self._settle(one, said):
+            said, is_settled = told.get((one.position, one.attempt)), False
+            with _apart(one.send_id):
+                is_settled = said is not None and await self._settle(one, said)
+            if not is_settled:
                 self._idle.add(one)
 
     async def _settle(self, reported: Reported, content: dict[str, Any]) -> bool:
@@ -149,7 +151,8 @@ class Settler:
         self._since = {one: self._since.get(one, now) for one in waiting}
         for (send_id, attempt), since in self._since.items():
             if now - since >= self._given_up:
-                await self._give_up(send_id, attempt)
+                with _apart(send_id):
+                    await self._give_up(send_id, attempt)
 
     async def _give_up(self, send_id: UUID, attempt: int) -> None:
         found = await standing.read(self._log, send_id)
@@ -161,6 +164,22 @@ class Settler:
         if isinstance(recording, Appended):
             self._metrics.given_up.inc()
             get_logger().warning("a send without an outcome counts as unknown", send_id=str(send_id))
+
+
+_AWAY: Final = (NotTaken, InDoubt, asyncpg.PostgresError, *DATABASE_GONE)
+
+
+@contextlib.contextmanager
+def _apart(send_id: UUID) -> Iterator[None]:
+    """What is wrong with one send costs the others nothing: logged."""
+    try:
+        yield
+    except _AWAY:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are still to be looked at
+        get_logger().error(
+            "a send can't be settled", send_id=str(send_id), error=type(error).__name__, where=where(error)
+        )
 
 
 def _is_accepted(item: Recorded) -> bool:

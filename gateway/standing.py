@@ -19,6 +19,7 @@ from domain.events import (
 from domain.outbound import recalled
 from domain.sends import FIRST, Send
 from gateway.store.log import Log
+from gateway.upstream import GRAPH_VERSION
 
 ATTEMPTS: Final = 4
 """Attempts that are looked up at once; hardly any send has more than one."""
@@ -85,7 +86,7 @@ class Standing:
             send_id=self.send_id,
             now=(left[0] if left else self.asked).timestamp,
             ids=log.ids,
-            path=kept.get("path") or "",
+            path=kept.get("path") or f"{GRAPH_VERSION}/{self.asked.line}/messages",
             attempt=self.attempt,
         )
 

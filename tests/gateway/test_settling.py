@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from running import ANN, LINE, Running, Start, until, whatsapp
 
-from gateway import settler
+from domain.facts import Fact
+from domain.outbound import SendRequest
+from domain.sends import Send
+from gateway import settler, standing
 
 Metric = Callable[..., Awaitable[float]]
 
@@ -219,6 +223,50 @@ async def test_a_dispatch_without_an_outcome_is_given_up(
         assert settled["opened"]["message_id"] == "wamid.A"
         assert await gateway.events("SendAccepted") == []
         assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
+
+
+async def test_a_send_that_cannot_be_read_costs_the_others_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch)
+    recalled = standing.recalled
+
+    def picky(face: Any, body: dict[str, Any]) -> SendRequest:
+        if body["to"] != f"+{ANN}":
+            raise ValueError("what was recorded of a send is malformed: to")
+        return recalled(face, body)
+
+    monkeypatch.setattr(standing, "recalled", picky)
+    await running.post("/sandbox/faults", {"kind": "batch", "times": 9, "seconds": 1.0})
+    await running.post("/sandbox/faults", {"kind": "drop_after_accept", "times": 2})
+    await running.send(TEMPLATE)
+    mine = running.headers["Ledgerline-Send-Id"]
+    await running.send(TEMPLATE | {"to": "+447700900999"})
+    settled = await the_settlement(running)
+    assert settled["send_id"] == mine
+
+
+async def test_what_was_recorded_without_its_path_is_repeated_to_its_line(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch)
+    paths: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.json_response({}, status=500)
+
+    recorded = Send._decided
+
+    def as_before(send: Send, *given: Any) -> Fact:
+        fact = recorded(send, *given)
+        return replace(fact, private={name: one for name, one in fact.private.items() if name != "path"})
+
+    monkeypatch.setattr(Send, "_decided", as_before)
+    async with whatsapp(answer) as (url, _), start(upstream_url=url) as gateway:
+        await gateway.send(TEMPLATE)
+        await settle(gateway, gateway.headers["Ledgerline-Send-Id"], "resend")
+    assert paths == [f"/v26.0/{LINE}/messages"] * 2
 
 
 def answering(*answers: Any) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
