@@ -78,9 +78,12 @@ def accepted_later(one: Send, message_id: str | None, wa_id: str | None) -> Acce
 
 
 def settled_as_failed(one: Send) -> Failed:
-    """The answer about a send that an operator settled as failed."""
+    """The answer about a send that an operator settled as failed, or ordered again and that failed then.
+
+    Never one that says to try the same again: the key is bound, and the first attempt may be with the person.
+    """
     details = (
-        "WhatsApp's answer was lost, and the send was settled as failed. "
+        "WhatsApp's answer was lost, and the send was settled as failed, or repeated in vain. "
         "To send it again, use another Idempotency-Key."
     )
     error = {

@@ -116,19 +116,23 @@ def _answer_of(bound: idempotency.Bound | idempotency.OtherBody | idempotency.Fo
 
 def _replayed(one: Send, found: Standing) -> Answer:
     """What is known now of a send that was asked for before."""
+    answer: Posted
     match found.state, found.last(SendAccepted, SendFailed, SendSettled):
-        case "accepted", (SendAccepted(), content):
-            return Replayed(Accepted(one.send_id, content["answer"].encode()))
+        case "accepted", (SendAccepted(), {"answer": str(text)}):
+            answer = Accepted(one.send_id, text.encode())
+        case "failed", (SendFailed(safe=False, http_status=int(status), code=code), {"answer": str(text)}):
+            answer = Failed(one.send_id, status, code, text.encode())
+        case "accepted" | "failed", (SendAccepted() | SendFailed(safe=False), _):
+            return NotPosted("forgotten", one.send_id)
         case "accepted", (_, content):
-            return Replayed(posting.accepted_later(one, content.get("message_id"), content.get("wa_id")))
-        case "failed", (SendFailed(http_status=status, code=code), content):
-            return Replayed(Failed(one.send_id, status or 503, code, content.get("answer", "").encode()))
+            answer = posting.accepted_later(one, content.get("message_id"), content.get("wa_id"))
         case "failed", _:
-            return Replayed(posting.settled_as_failed(one))
+            answer = posting.settled_as_failed(one)
         case "unknown", _:
-            return Replayed(Unknown(one.send_id))
+            answer = Unknown(one.send_id)
         case _:
             return NotPosted("in_flight", one.send_id)
+    return Replayed(answer)
 
 
 async def _decide(gateway: Gateway, one: Send) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 from running import ANN, LINE, Running, Start, until, whatsapp
 
+from domain.events import Event, SendAccepted
 from gateway import sandbox as sandboxed
 from gateway import settler
 
@@ -160,6 +162,49 @@ async def test_what_an_operator_settled_as_failed_needs_another_key(
         assert (status, told(gateway)) == (400, ("failed", "true"))
         assert "another Idempotency-Key" in answer["error"]["error_data"]["details"]
         assert len(posted) == 1
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_repetition_in_vain_is_never_answered_as_safe_to_repeat(
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    leaves: bool,  # noqa: FBT001 - a case
+) -> None:
+    monkeypatch.setattr(settler, "PATIENCE", 0.0)
+    limited = {"error": {"message": "(#131056)", "code": 131056}}
+    answers = iter([(500, {}), (400, limited)])
+
+    async def answer(_: web.Request) -> web.Response:
+        status, body = next(answers)
+        return web.json_response(body, status=status)
+
+    async with whatsapp(answer) as (url, posted), start(upstream_url=url) as gateway:
+        assert (await gateway.send(TEMPLATE, headers=KEY))[0] == 500
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        if not leaves:
+            monkeypatch.setattr(gateway.gateway.upstream, "_url", f"http://127.0.0.1:{unused_port()}")
+        _, settled = await gateway.post(f"/api/messages/{send_id}/settle", {"as": "resend"})
+        assert settled["state"] == "failed"
+        status, body = await gateway.send(TEMPLATE, headers=KEY)
+        assert (status, told(gateway)) == (400, ("failed", "true"))
+        assert "Retry-After" not in gateway.headers
+        assert body["error"]["code"] == 131000
+        assert "another Idempotency-Key" in body["error"]["error_data"]["details"]
+        assert len(posted) == 1 + leaves
+
+
+async def test_the_key_of_an_outcome_that_was_forgotten_is_gone(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.send(TEMPLATE, headers=KEY)
+    opened = running.gateway.log.opened
+
+    async def without_outcomes(events: Sequence[Event]) -> list[dict[str, Any] | None]:
+        contents = zip(events, await opened(events), strict=True)
+        return [None if isinstance(event, SendAccepted) else content for event, content in contents]
+
+    monkeypatch.setattr(running.gateway.log, "opened", without_outcomes)
+    assert (await running.send(TEMPLATE, headers=KEY))[0] == 410
 
 
 async def test_a_send_on_its_way_is_not_sent_beside(start: Start) -> None:
