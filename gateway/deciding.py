@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,6 +13,7 @@ from gateway.gateway import Gateway
 from gateway.posting import PATIENCE
 from gateway.store.codec import decode
 from gateway.store.directory import Conversation
+from gateway.store.patience import within
 from projections.window import NEVER_SEEN, Read
 
 
@@ -32,8 +32,8 @@ class Decided:
 
 async def decide(gateway: Gateway, one: Send) -> Decided:
     """What the policy says of a send now. Raises TimeoutError when the log does not answer."""
-    seen = await _seen(gateway, one)
-    rules, known = gateway.settings.rules(one.line), await _template(gateway, one)
+    seen = await within(PATIENCE, _seen(gateway, one))
+    rules, known = gateway.settings.rules(one.line), await within(PATIENCE, _template(gateway, one))
     drifts = rules.template_drift != "accept" and templates.drifted(known)
     decision = policy.decide(
         one.asked,
@@ -56,13 +56,12 @@ def _asks_consent(one: Send) -> bool:
 
 async def _seen(gateway: Gateway, one: Send) -> Read:
     """The conversation as it is now, however far its projection lags."""
-    async with asyncio.timeout(PATIENCE):
-        conversations = await _conversations(gateway, one, everywhere=_asks_consent(one))
-        if not conversations:
-            return NEVER_SEEN
-        here, elsewhere = _streams(conversations, one.line)
-        async with gateway.pool.acquire() as db:
-            seen = await gateway.windows.read(db, here, decode, elsewhere=elsewhere)
+    conversations = await _conversations(gateway, one, everywhere=_asks_consent(one))
+    if not conversations:
+        return NEVER_SEEN
+    here, elsewhere = _streams(conversations, one.line)
+    async with gateway.pool.acquire() as db:
+        seen = await gateway.windows.read(db, here, decode, elsewhere=elsewhere)
     if disputed_by(seen.window) is not None:
         gateway.metrics.disputed.inc()
     return seen
@@ -89,9 +88,7 @@ async def _template(gateway: Gateway, one: Send) -> templates.Known:
     asked = one.asked
     if asked.template is None or asked.language is None:
         return templates.Known()
-    async with asyncio.timeout(PATIENCE):
-        known = await gateway.templates.known(asked.template, asked.language, one.now)
-    return known or templates.Known()
+    return await gateway.templates.known(asked.template, asked.language, one.now) or templates.Known()
 
 
 def _category(one: Send, known: templates.Known) -> str | None:

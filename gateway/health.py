@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from gateway.api import views
 from gateway.gateway import GATEWAY, Gateway
 from gateway.silence import lines as lines_of
 from gateway.silence import silence
+from gateway.store.patience import within
 from gateway.store.postgres import DATABASE_GONE
 from projections.lines import LineState
 
@@ -52,8 +52,8 @@ async def gateway_status(request: web.Request) -> web.Response:
 
 async def _state(gateway: Gateway) -> tuple[dict[str, Any], dict[str, LineState]]:
     try:
-        async with asyncio.timeout(PATIENCE):
-            standings, lines = await gateway.runner.lag(), await lines_of(gateway)
+        standings = await within(PATIENCE, gateway.runner.lag())
+        lines = await within(PATIENCE, lines_of(gateway))
     except DATABASE_GONE as error:
         return {"ready": False, "database": type(error).__name__, "projections": {}}, {}
     projections = {

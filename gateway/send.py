@@ -26,6 +26,7 @@ from gateway.posting import Failed as Failed  # noqa: PLC0414
 from gateway.posting import Unknown as Unknown  # noqa: PLC0414
 from gateway.standing import Standing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
+from gateway.store.patience import within
 from gateway.store.postgres import DATABASE_GONE
 
 
@@ -100,8 +101,8 @@ async def _once(
 
 
 async def _look(gateway: Gateway, one: Send, reference: str) -> idempotency.Look:
-    async with asyncio.timeout(PATIENCE):
-        return await idempotency.look(gateway.log, one.asked, line=one.line, caller=one.caller, key=reference)
+    look = idempotency.look(gateway.log, one.asked, line=one.line, caller=one.caller, key=reference)
+    return await within(PATIENCE, look)
 
 
 def _answer_of(bound: idempotency.Bound | idempotency.OtherBody | idempotency.Forgotten) -> Answer:

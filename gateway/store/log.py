@@ -19,6 +19,7 @@ from gateway.store.directory import Conversation, Directory, Place
 from gateway.store.keyring import Masters, Wrapped, associated_data, new_key
 from gateway.store.opening import Opener
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Outcome, Stale
+from gateway.store.patience import within
 from gateway.store.postgres import NO_LIMIT, Pool, Postgres
 from gateway.store.writer import Writer
 from projections.sql import load
@@ -90,8 +91,9 @@ class Log:
         known: dict[int, Recording] = {}
         while left := [index for index in range(len(facts)) if index not in known]:
             try:
-                async with asyncio.timeout_at(end):
-                    resolved = await self._directory.resolve([facts[index] for index in left])
+                resolved = await within(
+                    end - loop.time(), self._directory.resolve([facts[index] for index in left])
+                )
             except TimeoutError:
                 raise NotTaken("the directory does not answer") from None
             drafts: dict[int, Draft] = {}

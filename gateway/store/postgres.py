@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -35,6 +36,13 @@ DATABASE_GONE: Final = (
 
 NO_LIMIT: Final = 2**31 - 1
 
+STATEMENT_TIMEOUT: Final = 30.0
+"""Seconds until a silent connection counts as lost."""
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds that a new connection, or one from the pool, may take."""
+RELEASE_TIMEOUT: Final = 1.0
+"""Seconds that the server has to confirm a cancelled statement; then the connection is dropped."""
+
 
 class HoleError(Exception):
     """A position is missing in the log: events were lost or hidden; the log must be looked at by a person."""
@@ -52,7 +60,9 @@ def serving_role(schema: str) -> str:
 
 async def connect(url: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
     """A connection of its own, in the serving role where there is one and the user may take it."""
-    connection = await asyncpg.connect(url, server_settings=_SETTINGS)
+    connection = await asyncpg.connect(
+        url, server_settings=_SETTINGS, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT
+    )
     try:
         await take_role(connection, schema)
     except BaseException:
@@ -68,9 +78,42 @@ def connect_pool(url: str, schema: str, *, size: int = 10, read_only: bool = Fal
     async def init(connection: Connection) -> None:
         await take_role(connection, schema)
 
-    return asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=init, reset=_as_it_is, server_settings=settings
+    return _Pool(
+        url,
+        min_size=1,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        init=init,
+        reset=_as_it_is,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        server_settings=settings,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=STATEMENT_TIMEOUT,
     )
+
+
+class _Pool(asyncpg.Pool):
+    """asyncpg's own waits without end for a server that says nothing, even when its user is cancelled."""
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        return super().acquire(timeout=CONNECT_TIMEOUT if timeout is None else timeout)
+
+    async def close(self) -> None:
+        with contextlib.suppress(TimeoutError):  # dropped then
+            await super().close()
+
+    async def release(  # asyncpg's own signature
+        self,
+        connection: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """`TimeoutError` here would hide what the statement itself came to."""
+        with contextlib.suppress(TimeoutError):
+            await super().release(connection, timeout=RELEASE_TIMEOUT if timeout is None else timeout)
 
 
 async def _as_it_is(_: Connection) -> None:
@@ -82,7 +125,13 @@ async def take_role(connection: Connection, schema: str) -> None:
     await connection.execute(load("gateway.store", "queries.sql", schema)["take role"], serving_role(schema))
 
 
-_SETTINGS: Final = {"application_name": "ledgerline", "synchronous_commit": "on", "jit": "off"}
+_SETTINGS: Final = {
+    "application_name": "ledgerline",
+    "synchronous_commit": "on",
+    "jit": "off",
+    # A gateway that vanished without a word must not keep its locks for the hours that TCP takes to notice.
+    "idle_in_transaction_session_timeout": "30s",
+}
 
 
 async def append_together(db: Connection, schema: str, drafts: Sequence[Draft]) -> list[Appended]:

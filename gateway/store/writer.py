@@ -13,15 +13,13 @@ import asyncpg
 
 from gateway.store.batch import Call, Chunk, Item, chunks_of, items_of, take
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, InDoubt, NotTaken, Outcome, Stale
-from gateway.store.postgres import DATABASE_GONE, Pool, connect
+from gateway.store.postgres import DATABASE_GONE, STATEMENT_TIMEOUT, Pool, connect
 from projections.sql import load
 
 QUEUE_ITEMS: Final = 20_000
 QUEUE_BYTES: Final = 64 * 1024 * 1024
 """How much may wait; more is not taken."""
 
-STATEMENT_TIMEOUT: Final = 30.0
-"""Seconds until a silent connection counts as lost."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two tries to connect, or to send a batch again."""
@@ -207,7 +205,8 @@ class Writer:
         for chunk in [*self._queue]:
             self._give_up(chunk.call)
         if self._connection is not None:
-            await self._connection.close()
+            with contextlib.suppress(*DATABASE_GONE):
+                await self._connection.close()
 
 
 def _outcome(outcome: str, version: int, position: int) -> Outcome:
