@@ -130,14 +130,15 @@ def start(database: str, tmp_path: Any) -> Start:
             databases = Databases(database, database, (base64.b64decode(MASTER_KEY),))
             app = create_app(settings, databases, clock=clock.now)
             controls.add_controls(app, simulator)
-            async with _listening(app, simulator) as running:
+            async with listening(app, simulator) as running:
                 yield running
 
     return run
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, simulator: Simulator) -> AsyncIterator[Running]:
+async def listening(app: web.Application, simulator: Simulator) -> AsyncIterator[Running]:
+    """The application on a port of its own; the simulator calls back to it."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     try:
