@@ -57,6 +57,8 @@ def _header(header: Header | None, parameters: Sequence[Json], *, named: bool) -
 
 def _text(where: str, text: str, parameters: Sequence[Json], *, limit: int, named: bool) -> Iterator[Fault]:
     wanted = placeholders(text)
+    if "{{" in hydrated(text, dict.fromkeys(wanted, "")):
+        return
     if not named and sorted(wanted, key=len) != sorted(map(str, range(1, len(wanted) + 1)), key=len):
         return
     if len(parameters) != len(wanted):

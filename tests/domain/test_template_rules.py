@@ -238,6 +238,13 @@ json = st.recursive(
 )
 
 
+@pytest.mark.parametrize("variable", ["{{ 1 }}", "{{first-name}}", "{{größe}}"])
+def test_variables_that_this_release_does_not_read_are_for_whatsapp_to_judge(variable: str) -> None:
+    listed = template({"type": "BODY", "text": f"Hello {variable}."})
+    assert check({"components": [body(text())]}, known(listed)) is None
+    assert check({}, known(listed)) is None
+
+
 @given(json, json, st.sampled_from([PLAIN, NAMED, IMAGE, HEADED, BUTTONS]))
 def test_no_shape_of_a_send_or_of_a_listing_raises(sent: Any, listed: Any, good: Json) -> None:
     check({"components": sent}, known(good))
