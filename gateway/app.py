@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -43,6 +44,7 @@ from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
+from gateway.works import go_on
 from projections import catalogue
 from projections.counts import CountsProjection
 from projections.lines import Lines
@@ -146,15 +148,16 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             clock=clock,
             metrics=metrics,
         )
-        works = (
-            runner.run(),
-            settler.run(tail),
-            Recovery(log, pool, messages, upstream=upstream, clock=clock, metrics=metrics).run(),
-            forget_old_content(log, clock, settings.retention_months),
-            template_sync.run(),
-        )
-        for work in works:
-            stack.push_async_callback(_cancel, asyncio.create_task(work))
+        recovery = Recovery(log, pool, messages, upstream=upstream, clock=clock, metrics=metrics)
+        works: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "projections": runner.run,
+            "settler": partial(settler.run, tail),
+            "recovery": recovery.run,
+            "retention": partial(forget_old_content, log, clock, settings.retention_months),
+            "templates": template_sync.run,
+        }
+        for name, work in works.items():
+            stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         gateway = Gateway(
             settings=settings,
             clock=clock,
