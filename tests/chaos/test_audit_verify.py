@@ -76,7 +76,7 @@ DAMAGES = {
     forged("SendSettled"): {"sends"},
     "delete from ledgerline.messages_v1": {"messages_v2"},
     "update ledgerline.sends_v2 set state = 'failed' where state = 'accepted'": {"messages_v2"},
-    "update ledgerline.window_v1 set version = version + 1": {"window_v1"},
+    "update ledgerline.window_v2 set version = version + 1": {"window_v2"},
     "insert into ledgerline.lines_v2 (line) values ('1')": {"lines_v2"},
     "update ledgerline.counts_sends_v1 set accepted_at = accepted_at - 1": {"counts_v1"},
     "update ledgerline.projection_checkpoints set position = position - 3": {"counts_v1", "messages_v2"},
@@ -150,7 +150,7 @@ async def test_the_audit_finds_what_was_done_to_a_log(
         assert {"SendAccepted", "SendFailed", "SendUnknown", "SendSettled", "SendRefused"} < {*topics}
         wrong, said = await audited(database)
         assert wrong == 0, said
-        assert checks(said, "ok") > {"positions", "commits", "versions", "keys", "sends", "window_v1"}
+        assert checks(said, "ok") > {"positions", "commits", "versions", "keys", "sends", "window_v2"}
         assert f"{len(topics)} can be read" in " ".join(said)
     assert (await audited(database)) == (0, said)
 
