@@ -7,6 +7,7 @@ WhatsApp's to judge, and fields we do not know pass unchanged (Cloud API referen
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -178,7 +179,14 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError("a number too large to be written again")
+    return number
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 
 def _read(body: Json, dialect: _Dialect) -> Read | Malformed:
