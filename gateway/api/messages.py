@@ -35,7 +35,7 @@ async def one(request: web.Request) -> web.Response:
 async def search(request: web.Request) -> web.Response:
     """GET /api/messages?reference=&state=&line=&from=&to=&after=&limit=."""
     gateway = request.app[GATEWAY]
-    line = request.query.get("line")
+    line = query.line(request)
     caller = caller_of(request, Scope.READ, line)
     if line is None and caller.lines:
         raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")

@@ -13,6 +13,9 @@ from gateway import errors
 LAST_EVENT_ID: Final = "Last-Event-ID"
 MAX_LIMIT: Final = 1_000
 MAX_POSITION: Final = 2**63 - 1
+FIRST_DAY: Final = date(1970, 1, 2)
+LAST_DAY: Final = date(9998, 12, 31)
+"""Days that are days in every time zone."""
 
 
 def bad(name: str, value: str, right: str) -> errors.ProblemError:
@@ -70,6 +73,14 @@ def moment(request: web.Request, name: str) -> datetime | None:
     return value
 
 
+def line(request: web.Request) -> str | None:
+    """The line asked for, if any."""
+    text = request.query.get("line")
+    if text is not None and not (text.isascii() and text.isdigit()):
+        raise bad("line", text, "a phone_number_id: digits")
+    return text
+
+
 async def json_object(request: web.Request) -> dict[str, Any]:
     """The body, which must be a JSON object."""
     try:
@@ -87,6 +98,9 @@ def day(request: web.Request, name: str) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        value = date.fromisoformat(text)
     except ValueError:
         raise bad(name, text, "a day such as 2026-11-23") from None
+    if not FIRST_DAY <= value <= LAST_DAY:
+        raise bad(name, text, f"a day from {FIRST_DAY} to {LAST_DAY}")
+    return value

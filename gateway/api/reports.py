@@ -57,7 +57,7 @@ async def counts(request: web.Request) -> web.Response:
 def asked(request: web.Request) -> Asked:
     """What the caller asked for and may see; the current month without `from` and `to`."""
     gateway = request.app[GATEWAY]
-    line = request.query.get("line")
+    line = query.line(request)
     caller = caller_of(request, Scope.READ, line)
     if line is None and caller.lines:
         raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")

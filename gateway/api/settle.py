@@ -26,7 +26,7 @@ async def settle(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.ADMIN)
     word = await _word(request)
-    found = await standing.read(gateway.log, UUID(request.match_info["send_id"]))
+    found = await _found(gateway, request.match_info["send_id"])
     if found is None or not caller.reaches(found.asked.line or ""):
         raise query.not_found("This log knows no send with this id.")
     if found.unknown is None:
@@ -36,6 +36,13 @@ async def settle(request: web.Request) -> web.Response:
     except (NotTaken, InDoubt, *DATABASE_GONE):
         detail = "The log does not answer: look at the send again before anything else."
         return errors.problem(503, "not-taken", detail, headers={"Retry-After": "2"})
+
+
+async def _found(gateway: Gateway, send_id: str) -> Standing | None:
+    try:
+        return await standing.read(gateway.log, UUID(send_id))
+    except ValueError:
+        return None
 
 
 async def _word(request: web.Request) -> str:
