@@ -49,7 +49,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """The file can't be imported: every problem, with its line number."""
+    """The file can't be imported: every problem, with its line number; what the file holds is not quoted."""
 
     problems: list[str]
 
@@ -123,18 +123,17 @@ def _numbered(rows: _Reader, problems: list[str]) -> Iterator[tuple[int, Mapping
 def _read(row: Mapping[str, str], lines: Sequence[str], now: int) -> Inbound | list[str]:
     problems = []
     if row["line"] not in lines:
-        problems.append(f"line {row['line'][:40]!r} is not configured; these are: {', '.join(lines)}")
+        problems.append(f"line is not configured; these are: {', '.join(lines)}")
     contact = _contact(row["contact"])
     if contact is None:
         problems.append("contact must be a phone number in digits, with or without +, or a user id (CC.…)")
     at = _seconds(row["last_inbound"])
     if at is None:
         problems.append(
-            f"last_inbound {row['last_inbound'][:40]!r} must be a time with a zone, "
-            "such as 2026-11-23T09:30:00Z, or Unix seconds"
+            "last_inbound must be a time with a zone, such as 2026-11-23T09:30:00Z, or Unix seconds"
         )
     elif at > now:
-        problems.append(f"last_inbound {row['last_inbound'][:40]!r} lies in the future")
+        problems.append("last_inbound lies in the future")
     if contact is None or at is None or problems:
         return problems
     return Inbound(row["line"], contact, at)

@@ -179,7 +179,7 @@ def test_times_and_contacts_may_be_written_in_several_ways(tmp_path: Path, time:
         (f"{LINE},{ANN},2026-11-23T12:00:01Z", "lies in the future"),
         (f"{LINE},4.477E+11,2026-11-23T09:30:00Z", "contact must be a phone number in digits"),
         (f"{LINE},,2026-11-23T09:30:00Z", "contact must be a phone number in digits"),
-        (f",{ANN},2026-11-23T09:30:00Z", "line '' is not configured; these are"),
+        (f",{ANN},2026-11-23T09:30:00Z", "line is not configured; these are"),
         (f'{LINE},"{ANN},2026', "is no CSV"),
         (f"{LINE},{ANN},2026-11-23T09:30:00Z,more", "has 4 columns, not 3"),
     ],
