@@ -242,6 +242,9 @@ ROWS = [
     ),
     Row("46", TEMPLATE, (STOP,), Allowed),
     Row("48-stop-of-all", TEMPLATE, (STOP_ALL,), Allowed),
+    # What comes by /marketing_messages is marketing; over HTTP: test_consents.py.
+    Row("49", TEMPLATE, (), Allowed, "marketing"),
+    Row("49-stop", TEMPLATE, (STOP, *OPEN), Refused, "marketing", reason="opted_out"),
     Row("50-closed", TEMPLATE, LIMITED, Refused, "marketing", reason="recently_limited"),
     Row("50-open", TEMPLATE, (*LIMITED, *OPEN), Allowed, "marketing"),
     Row("50-utility", TEMPLATE, LIMITED, Allowed, "utility"),
