@@ -1,7 +1,7 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
 
-.PHONY: install run test lint types format bench clean
+.PHONY: install run test lint types format bench chaos clean
 
 install: .venv/installed
 
@@ -30,6 +30,10 @@ format: install
 
 bench: install
 	.venv/bin/python -m tests.bench
+
+# Gateways killed between every two steps, and at random under load.
+chaos: install
+	CHAOS_KILLS=$${CHAOS_KILLS:-60} .venv/bin/pytest tests/chaos
 
 clean:
 	rm -rf .venv .ledgerline
