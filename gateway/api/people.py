@@ -11,7 +11,7 @@ from aiohttp import web
 from domain import consent as consents
 from domain.consent import NOTHING_KNOWN, Choice
 from domain.events import Recorded
-from domain.facts import Alias
+from domain.facts import Alias, Fact
 from gateway import consents as telling
 from gateway import errors
 from gateway.access import caller_of
@@ -21,6 +21,7 @@ from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
 from gateway.store.codec import decode
 from gateway.store.directory import Conversation
+from gateway.store.log import Recording
 from gateway.store.outcomes import Appended, InDoubt
 
 PATIENCE: Final = 5.0
@@ -63,28 +64,11 @@ async def change(request: web.Request) -> web.Response:
     except telling.NoConsentError as error:
         raise _wrong(error.field, error.right) from None
     contact = request.match_info["contact"]
-    conversations = await gateway.log.everywhere(contact)
-    alias = telling.person(contact) or await _alias(gateway, conversations)
-    if alias is None:
-        raise query.not_found(
-            "This log knows no such person: contact is digits, +digits, a user id, or a conversation's id."
-        )
-    fact = telling.fact(
-        one,
-        alias,
-        line=_line(gateway, caller, given.get("line")),
-        source="api",
-        by=caller.name,
-        ids=gateway.log.ids,
-        now=now,
-    )
-    try:
-        [recording] = await gateway.log.record([fact], patience=PATIENCE)
-    except InDoubt:
-        detail = "Nobody knows yet whether it was stored; telling it again is safe."
-        raise errors.ProblemError(
-            errors.problem(503, "not-taken", detail, headers={"Retry-After": "2"})
-        ) from None
+    alias = await _person(gateway, contact)
+    line = _line(gateway, caller, given.get("line"))
+    ids = gateway.log.ids
+    fact = telling.fact(one, alias, line=line, source="api", by=caller.name, ids=ids, now=now)
+    recording = await _recorded(gateway, fact)
     is_new = isinstance(recording, Appended)
     body = {
         "contact": contact,
@@ -96,6 +80,27 @@ async def change(request: web.Request) -> web.Response:
         "recorded": is_new,
     }
     return errors.json(body, status=201 if is_new else 200)
+
+
+async def _person(gateway: Gateway, contact: str) -> Alias:
+    """Whom the path names. Raises ProblemError when that is nobody."""
+    alias = telling.person(contact) or await _alias(gateway, await gateway.log.everywhere(contact))
+    if alias is None:
+        raise query.not_found(
+            "This log knows no such person: contact is digits, +digits, a user id, or a conversation's id."
+        )
+    return alias
+
+
+async def _recorded(gateway: Gateway, fact: Fact) -> Recording:
+    try:
+        [recording] = await gateway.log.record([fact], patience=PATIENCE)
+    except InDoubt:
+        detail = "Nobody knows yet whether it was stored; telling it again is safe."
+        raise errors.ProblemError(
+            errors.problem(503, "not-taken", detail, headers={"Retry-After": "2"})
+        ) from None
+    return recording
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

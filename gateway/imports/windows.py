@@ -7,7 +7,6 @@ recorded; the same file again records nothing new.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +19,9 @@ from domain.ids import Ids
 from domain.inbound import wire
 from domain.inbound.whom import market_of
 from domain.openers import Openers
-from domain.people import canonical, of_phone, of_user_id
+from domain.people import canonical
 from domain.window import LENGTH
+from gateway.consents import person
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended
 
@@ -33,9 +33,6 @@ PAGE: Final = 500
 """Facts that the log stores together."""
 PATIENCE: Final = 60.0
 """Seconds a page waits for the log: a first import meets people that the directory has to learn."""
-
-_NUMBER: Final = re.compile(r"\+?[0-9]{5,20}")
-_USER_ID: Final = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ def _read(row: Mapping[str, str], lines: Sequence[str], now: int) -> Inbound | l
     problems = []
     if row["line"] not in lines:
         problems.append(f"line is not configured; these are: {', '.join(lines)}")
-    contact = _contact(row["contact"])
+    contact = person(row["contact"])
     if contact is None:
         problems.append("contact must be a phone number in digits, with or without +, or a user id (CC.…)")
     at = _seconds(row["last_inbound"])
@@ -136,14 +133,7 @@ def _read(row: Mapping[str, str], lines: Sequence[str], now: int) -> Inbound | l
         problems.append("last_inbound lies in the future")
     if contact is None or at is None or problems:
         return problems
-    return Inbound(row["line"], contact, at)
-
-
-def _contact(text: str) -> Alias | None:
-    if _NUMBER.fullmatch(text):
-        found = of_phone(text)
-        return found and canonical(found)
-    return of_user_id(text) if _USER_ID.fullmatch(text) else None
+    return Inbound(row["line"], canonical(contact), at)
 
 
 def _seconds(text: str) -> int | None:
