@@ -1,7 +1,7 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
 
-.PHONY: install run test lint types format bench chaos clean
+.PHONY: install run test machine lint types format bench chaos clean
 
 install: .venv/installed
 
@@ -16,6 +16,9 @@ run: install
 
 test: install
 	.venv/bin/pytest
+
+machine: install
+	MACHINE_EXAMPLES=500 MACHINE_STEPS=30 .venv/bin/pytest tests/gateway/test_send_machine.py
 
 lint: install
 	.venv/bin/ruff check

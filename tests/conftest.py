@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -64,6 +65,12 @@ async def database(cluster: str, template: str) -> AsyncIterator[str]:
     """URL of a fresh database with the migrated schema `ledgerline`."""
     async for url in _database(cluster, template):
         yield url
+
+
+@pytest.fixture
+def databases(cluster: str, template: str) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """Makes any number of such databases, for tests that need one for each example."""
+    return lambda: asynccontextmanager(_database)(cluster, template)
 
 
 @pytest.fixture
