@@ -24,6 +24,7 @@ from gateway.posting import PATIENCE, Posted
 from gateway.posting import Accepted as Accepted  # noqa: PLC0414 - an answer to a send, for the faces
 from gateway.posting import Failed as Failed  # noqa: PLC0414
 from gateway.posting import Unknown as Unknown  # noqa: PLC0414
+from gateway.reported import reported
 from gateway.standing import Standing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.patience import within
@@ -97,7 +98,7 @@ async def _once(
     bound = await _look(gateway, one, reference)
     if isinstance(bound, idempotency.Free):
         return await _decide(gateway, replace(one, send_id=bound.send_id))
-    return _answer_of(bound)
+    return await within(PATIENCE, _answer_of(gateway, bound))
 
 
 async def _look(gateway: Gateway, one: Send, reference: str) -> idempotency.Look:
@@ -105,18 +106,28 @@ async def _look(gateway: Gateway, one: Send, reference: str) -> idempotency.Look
     return await within(PATIENCE, look)
 
 
-def _answer_of(bound: idempotency.Bound | idempotency.OtherBody | idempotency.Forgotten) -> Answer:
+async def _answer_of(
+    gateway: Gateway, bound: idempotency.Bound | idempotency.OtherBody | idempotency.Forgotten
+) -> Answer:
     match bound:
         case idempotency.Bound(one, found):
-            return _replayed(one, found)
+            return await _known_now(gateway, one, found)
         case idempotency.OtherBody(send_id):
             return NotPosted("key_taken", send_id)
         case idempotency.Forgotten(send_id):
             return NotPosted("forgotten", send_id)
 
 
+async def _known_now(gateway: Gateway, one: Send, found: Standing) -> Answer:
+    """What is known of a send that was asked for before: WhatsApp's word counts more than an operator's."""
+    is_answered = found.last(SendAccepted) is not None
+    if found.state != "requested" and not is_answered and (told := await reported(gateway, one.send_id)):
+        return Replayed(posting.accepted_later(one, told.message_id, told.wa_id))
+    return _replayed(one, found)
+
+
 def _replayed(one: Send, found: Standing) -> Answer:
-    """What is known now of a send that was asked for before."""
+    """What its own events say of a send that was asked for before."""
     answer: Posted
     match found.state, found.last(SendAccepted, SendFailed, SendSettled):
         case "accepted", (SendAccepted(), {"answer": str(text)}):

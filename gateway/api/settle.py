@@ -14,6 +14,7 @@ from gateway.access import caller_of
 from gateway.api import query
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
+from gateway.reported import reported
 from gateway.standing import Standing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE
@@ -30,7 +31,9 @@ async def settle(request: web.Request) -> web.Response:
     if found is None or not caller.reaches(found.asked.line or ""):
         raise query.not_found("This log knows no send with this id.")
     if found.unknown is None:
-        raise _conflict(found)
+        raise _conflict(found.state)
+    if await reported(gateway, found.send_id):
+        raise _conflict("accepted")
     try:
         return await _settle(gateway, caller, found, word)
     except (NotTaken, InDoubt, *DATABASE_GONE):
@@ -65,7 +68,7 @@ async def _settle(gateway: Gateway, caller: ApiKey, found: Standing, word: str) 
     fact = one.settled(settled_as, "operator", gateway.clock(), caller=caller.name)
     [recording] = await gateway.log.record([fact], patience=posting.PATIENCE)
     if not isinstance(recording, Appended):
-        raise _conflict(await standing.read(gateway.log, found.send_id) or found)
+        raise _conflict((await standing.read(gateway.log, found.send_id) or found).state)
     gateway.metrics.settled.labels(settled_as, "operator").inc()
     return errors.json({"send_id": str(found.send_id), "state": settled_as})
 
@@ -88,7 +91,6 @@ def _told(answer: send.Answer) -> web.Response:
             assert_never(answer)
 
 
-def _conflict(found: Standing) -> errors.ProblemError:
-    state = found.state
-    detail = f"Only a send that counts as unknown can be settled; by its own events this one is {state}."
+def _conflict(state: str) -> errors.ProblemError:
+    detail = f"Only a send that counts as unknown can be settled; this one is {state}."
     return errors.ProblemError(errors.problem(409, "conflict", detail, state=state))

@@ -105,6 +105,51 @@ async def test_a_status_that_comes_later_settles_what_was_answered_as_unknown(
     assert await metric(running, "ledgerline_sends_unknown", line=LINE) == 0
 
 
+KEYED = {"Idempotency-Key": "crm:4711"}
+
+
+async def lost_and_held(gateway: Running) -> tuple[str, Callable[[], Awaitable[None]]]:
+    """A send under a key whose answer is lost, and what lets its statuses come."""
+    callbacks, usual = gateway.simulator.callbacks, gateway.simulator.callbacks.url
+    callbacks.url = usual + "/not-here"
+    await gateway.post("/sandbox/faults", {"kind": "drop_after_accept"})
+    await gateway.send(TEMPLATE, headers=KEYED)
+
+    async def come() -> None:
+        callbacks.url = usual
+        await gateway.settled()
+
+    return gateway.headers["Ledgerline-Send-Id"], come
+
+
+@pytest.mark.parametrize("word", ["accepted", "failed"])
+async def test_whatsapps_word_outranks_an_operators(
+    running: Running, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    impatiently(monkeypatch)
+    send_id, come = await lost_and_held(running)
+    assert (await settle(running, send_id, word))[0] == 200
+    await come()
+    assert await state(running, send_id) == "delivered"
+    status, answer = await running.send(TEMPLATE, headers=KEYED)
+    assert (status, running.headers["Ledgerline-Outcome"]) == (200, "accepted")
+    assert answer["messages"] == [{"id": (await running.accepted())[0]["message_id"]}]
+
+
+async def test_what_whatsapp_reports_of_an_attempt_ends_the_doubt_about_the_next(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatiently(monkeypatch)
+    send_id, come = await lost_and_held(running)
+    await running.post("/sandbox/faults", {"kind": "error", "code": 131000})
+    assert (await settle(running, send_id, "resend"))[1]["state"] == "unknown"
+    await come()
+    status, problem = await settle(running, send_id, "resend")
+    assert (status, problem["state"]) == (409, "accepted")
+    assert (await running.send(TEMPLATE, headers=KEYED))[0] == 200
+    assert len(await running.accepted()) == 1
+
+
 @pytest.mark.parametrize("word", ["accepted", "failed"])
 async def test_an_operator_settles(start: Start, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     impatiently(monkeypatch)
