@@ -204,5 +204,5 @@ def _must_replay(answer: Answer, bound: Sent, body: Any) -> None:
         assert (answer.status, answer.code) == (422, 100)
         return
     assert (answer.outcome, answer.is_replay, answer.send_id) == (bound.stands, True, bound.send_id)
-    status = {"accepted": 200, "unknown": 500}.get(bound.stands)
-    assert answer.status == (status or (400 if bound.last.settled else bound.last.http_status))
+    in_vain = 400 if bound.last.settled or bound.last.is_safe else bound.last.http_status
+    assert answer.status == {"accepted": 200, "unknown": 500}.get(bound.stands, in_vain)
