@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from random import getrandbits
+from secrets import randbits
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -227,4 +227,4 @@ def _linked(stream: UUID, pair: Sequence[UUID], line: str, at: datetime) -> Draf
     event = make(
         IdentityLinked, stream, recorded_at=at, line=line, key=key, conversations=[str(one) for one in pair]
     )
-    return Draft(stream, *encode(event), key, getrandbits(63))
+    return Draft(stream, *encode(event), key, randbits(63))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
+from odd import JSON, mutated
 
 from domain.events import MessageReceived, Recorded, StatusReceived, UnrecognisedReceived, make
 from domain.facts import Alias, AliasKind, Fact, Item, Person
@@ -33,12 +32,6 @@ ANN = Person((Alias(AliasKind.PHONE, "447700900123"),))
 GOOD = {"from": "447700900123", "id": "wamid.good", "timestamp": "1795305600", "type": "text"}
 KEY = SubjectKey(UUID(int=7), AESGCM(b"k" * 32))
 STREAM = UUID(int=9)
-
-PAYLOADS = [
-    orjson.loads(path.read_bytes())
-    for path in sorted((Path(__file__).parents[1] / "payloads").glob("*.json"))
-    if b'"entry"' in path.read_bytes()
-]
 
 
 def facts_of(text: bytes) -> list[Fact]:
@@ -362,45 +355,6 @@ def test_a_missing_time_is_the_entrys_or_ours() -> None:
     assert (ours.get("at"), ours["at_used"]) == (None, SECONDS)
     assert (entrys["at"], entrys["at_used"]) == (1_795_305_000, 1_795_305_000)
     assert (absurd.get("at"), absurd["at_used"]) == (None, SECONDS)
-
-
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(10**18, 10**25)
-    | st.floats()
-    | st.text(st.characters(exclude_categories=()), max_size=8)
-    | st.sampled_from(["messages", "447700900123", "GB.123", "group", "system", "1795305600"])
-)
-JSON = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a callback where something else could stand."""
-    keys: list[Any] = [*value] if isinstance(value, dict) else [*range(len(value))]
-    inner = [place for key in keys if isinstance(value[key], dict | list) for place in _places(value[key])]
-    return [(value, key) for key in keys] + inner
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Any:
-    """A callback of the reference with something else at some of its places, or nothing at all."""
-    callback = copy.deepcopy(draw(st.sampled_from(PAYLOADS)))
-    for _ in range(draw(st.integers(1, 4))):
-        places = _places(callback)
-        if not places:
-            break
-        where, key = draw(st.sampled_from(places))
-        if draw(st.booleans()):
-            where[key] = draw(JSON)
-        else:
-            del where[key]
-    return callback
 
 
 @given(mutated() | JSON | st.fixed_dictionaries({"entry": JSON}))
