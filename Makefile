@@ -1,7 +1,7 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
 
-.PHONY: install run test machine lint types format bench chaos clean
+.PHONY: install run test machine fuzz lint types format bench chaos clean
 
 install: .venv/installed
 
@@ -19,6 +19,11 @@ test: install
 
 machine: install
 	MACHINE_EXAMPLES=500 MACHINE_STEPS=30 .venv/bin/pytest tests/gateway/test_send_machine.py
+
+# What searches for inputs that break something, longer than the suite lets it.
+fuzz: install
+	FUZZ=20 .venv/bin/pytest --timeout=0 tests/chaos/test_described_api.py tests/chaos/test_intake_fuzz.py \
+	  tests/store/test_store_machine.py
 
 lint: install
 	.venv/bin/ruff check

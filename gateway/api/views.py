@@ -65,7 +65,7 @@ def silence(found: Silence | None) -> dict[str, Any] | None:
 
 def moment(at: datetime) -> str:
     """Our own time as RFC 3339, to the millisecond."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def readable(data: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,10 @@ def add_routes(app: web.Application) -> None:
 async def upload(request: web.Request) -> web.Response:
     """Take a file."""
     of_line(request)
-    form = await request.post() if request.content_type == "multipart/form-data" else {}
+    try:
+        form = await request.post() if request.content_type == "multipart/form-data" else {}
+    except ValueError:
+        raise Refusal(100, "The form can't be read.") from None
     file = form.get("file")
     if not isinstance(file, web.FileField):
         raise Refusal(131008, "The parameter file is required.")
