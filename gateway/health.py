@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway import errors
 from gateway.access import key_of
@@ -77,24 +77,18 @@ async def metrics(request: web.Request) -> web.Response:
     _sound(gateway, lines)
     gateway.metrics.head.set(state.get("head", 0))
     gateway.metrics.waiting.set(gateway.log.waiting)
-    if state["projections"]:
-        async with gateway.pool.acquire() as db:
-            for line, seen in (await gateway.lines.read(db)).items():
-                gateway.metrics.unknown.labels(line).set(seen.unknown)
     for name, one in state["projections"].items():
         gateway.metrics.lag.labels(name).set(one["lag"])
         gateway.metrics.dead_letters.labels(name).set(one["dead_letters"])
-    return web.Response(
-        body=generate_latest(gateway.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    return web.Response(body=gateway.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _sound(gateway: Gateway, lines: dict[str, LineState]) -> None:
     """The gauges of each line; none at all while the database says nothing."""
     now, silent, last = gateway.clock(), gateway.metrics.silent, gateway.metrics.last_webhook
-    silent.clear()
-    last.clear()
+    gateway.metrics.forget_lines()
     for line, state in lines.items():
+        gateway.metrics.unknown.labels(line).set(state.unknown)
         silent.labels(line).set(silence(gateway.settings, line, state, now) is not None)
         if state.last_webhook_at:
             last.labels(line).set((now - state.last_webhook_at).total_seconds())

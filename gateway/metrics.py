@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+NEWEST: Final = "mostrecent"
+"""What a gauge says where several workers set it: each is about the log, not about the process."""
 
 
 class Metrics:
@@ -50,6 +58,7 @@ class Metrics:
             "Sends that may or may not have reached WhatsApp",
             ["line"],
             registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
         self.observed = Counter(
             "ledgerline_sends_observed",
@@ -83,28 +92,61 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
-        self.head = Gauge("ledgerline_log_head", "Position of the newest event", registry=self.registry)
+        self.head = Gauge(
+            "ledgerline_log_head",
+            "Position of the newest event",
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
+        )
         self.lag = Gauge(
-            "ledgerline_projection_lag", "Events behind the head", ["projection"], registry=self.registry
+            "ledgerline_projection_lag",
+            "Events behind the head",
+            ["projection"],
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
         self.dead_letters = Gauge(
             "ledgerline_projection_dead_letters",
             "Events a projection could not fold",
             ["projection"],
             registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
         self.silent = Gauge(
             "ledgerline_line_silent",
             "1 when sends that WhatsApp took are followed by no callback for longer than silence_minutes",
             ["line"],
             registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
         self.last_webhook = Gauge(
             "ledgerline_line_last_webhook_seconds",
             "Time since the line's newest callback; missing when there was none",
             ["line"],
             registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
         self.waiting = Gauge(
-            "ledgerline_writer_waiting", "Events waiting to be appended", registry=self.registry
+            "ledgerline_writer_waiting",
+            "Events waiting to be appended, in the worker that was asked",
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
         )
+
+    def forget_lines(self) -> None:
+        """No line has a gauge until it is set again; workers can't take back what they share."""
+        if not _is_shared():
+            for gauge in (self.unknown, self.silent, self.last_webhook):
+                gauge.clear()
+
+    def exposition(self) -> bytes:
+        """All of them in Prometheus' text format, over all workers of the port."""
+        if not _is_shared():
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped there
+        return generate_latest(registry)
+
+
+def _is_shared() -> bool:
+    return "PROMETHEUS_MULTIPROC_DIR" in os.environ

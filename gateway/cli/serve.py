@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import multiprocessing
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,32 +19,60 @@ from gateway import sandbox as sandboxed
 from gateway import settings as configuration
 from gateway.app import create_app
 from gateway.cli.database import databases_for, usable_database
-from gateway.cli.terminal import CannotStartError, DataDir, given, run, say
+from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
+from gateway.cli.workers import supervise
 from gateway.logs import configure
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.simulator import create_simulator
 from gateway.settings import Settings, SettingsError
+from gateway.store.embedded import EmbeddedError
+from gateway.store.keyring import WrongMasterKeyError
 
 LOOPBACK = "127.0.0.1"
 FINISH = 45.0
 """Seconds that a shutdown gives to requests under way: longer than WhatsApp may take to answer."""
 
 Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
+Workers = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=64))]
 
 
 def serve(
-    *, sandbox: bool = False, host: str = LOOPBACK, port: Port = 8080, data_dir: DataDir = None
+    *,
+    sandbox: bool = False,
+    host: str = LOOPBACK,
+    port: Port = 8080,
+    data_dir: DataDir = None,
+    workers: Workers = 1,
 ) -> None:
-    """Run the gateway until Ctrl-C; with --sandbox against the built-in simulator, without an account."""
+    """Run the gateway until Ctrl-C; with --sandbox against the built-in simulator, without an account.
+
+    --workers: so many processes on the one port, for as many cores.
+    """
+    if sandbox and workers > 1:
+        raise CannotStartError("--sandbox has its simulator in the one process: leave --workers out")
     own = dict(sandboxed.SETTINGS) if sandbox else {}
     settings = configuration.load(**given(data_dir) | own)
     for warning in configuration.warnings(settings):
         say(f"warning: {warning}")
     if lacking := configuration.missing(settings):
         raise SettingsError(lacking)
+    if workers > 1:
+        say(f"Ledgerline listens on http://{host}:{port} with {workers} workers")
+        supervise(workers, work, host, port, settings)
+        return
     configure(pretty=sys.stderr.isatty())
     run(_sandboxed(settings, port) if sandbox else _serve(settings, host, port))
+
+
+def work(host: str, port: int, settings: Settings) -> None:
+    """One gateway of several on a port."""
+    configure(pretty=sys.stderr.isatty())
+    try:
+        run(_serve(settings, host, port, shared=True))
+    except (CannotStartError, EmbeddedError, WrongMasterKeyError) as error:
+        complain(str(error))
+        sys.exit(1)
 
 
 def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/webhooks/whatsapp") -> None:
@@ -51,10 +80,13 @@ def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/we
     run(_simulate(port, callback_url))
 
 
-async def _serve(settings: Settings, host: str, port: int) -> None:
-    async with databases_for(settings) as databases, _listening(create_app(settings, databases), host, port):
-        say(f"Ledgerline listens on http://{host}:{port}")
-        await _until_stopped()
+async def _serve(settings: Settings, host: str, port: int, *, shared: bool = False) -> None:
+    async with databases_for(settings) as databases:
+        gateway = create_app(settings, databases)
+        async with _listening(gateway, host, port, shared=shared):
+            if not shared:
+                say(f"Ledgerline listens on http://{host}:{port}")
+            await _until_stopped()
 
 
 async def _sandboxed(settings: Settings, port: int) -> None:
@@ -92,12 +124,15 @@ async def _simulate(port: int, callback_url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _listening(application: web.Application, host: str, port: int) -> AsyncIterator[None]:
+async def _listening(
+    application: web.Application, host: str, port: int, *, shared: bool = False
+) -> AsyncIterator[None]:
+    """`shared`: other processes listen on the same port."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
     try:
         await _opened(runner)
         with _binding(host, port):
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
         yield
     finally:
         await runner.cleanup()
@@ -119,8 +154,10 @@ def _binding(host: str, port: int) -> Iterator[None]:
 
 
 async def _until_stopped() -> None:
-    stopped = asyncio.Event()
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+        loop.add_signal_handler(one, stopped.set)
+    if supervisor := multiprocessing.parent_process():
+        loop.add_reader(supervisor.sentinel, stopped.set)  # killed: nobody is left to stop a worker
     await stopped.wait()
     say("Stopping; what was taken is finished first.")

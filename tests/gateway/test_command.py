@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -111,20 +113,22 @@ class Served:
 
 
 @asynccontextmanager
-async def listening(port: int, *words: str) -> AsyncIterator[Served]:
+async def listening(
+    port: int, *words: str, said_at_last: bytes = b"Ctrl-C stops it.", **variables: str
+) -> AsyncIterator[Served]:
     """The command, once it says where it listens."""
     process = await asyncio.create_subprocess_exec(
         *(*COMMAND, *words, "--port", str(port)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=environment(),
+        env=environment(**variables),
         process_group=0,
     )
     assert process.stdout is not None
     headers = {"Authorization": f"Bearer {sandboxed.API_KEY}"}
     try:
         said = b""
-        while b"Ctrl-C stops it." not in said:
+        while said_at_last not in said:
             line = await process.stdout.readline()
             assert line, said.decode()
             said += line
@@ -145,6 +149,61 @@ async def nothing_is_left(data_dir: Path) -> None:
     home = data_dir / "postgres"
     async with asyncio.timeout(30), hold(home / "guard"), hold(home / "server"):
         assert not (home / "cluster" / "postmaster.pid").exists()
+
+
+def workers_of(process: asyncio.subprocess.Process) -> list[int]:
+    """The processes that a supervisor began."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    pids = children.read_text().split() if children.exists() else []
+    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_workers_share_a_port_and_the_log_and_a_dead_one_is_replaced(port: int, data_dir: Path) -> None:
+    live = LIVE | {
+        "API_KEYS": f"shop:{sandboxed.API_KEY}:send+read",
+        "LINES": sandboxed.LINE,
+        "APP_SECRETS": "s",
+    }
+    words = ("serve", "--workers", "2", "--data-dir", str(data_dir))
+    async with listening(port, *words, said_at_last=b"with 2 workers", **live) as served:
+        await until(lambda: served_is_ready(served), seconds=60)
+        body = b'{"object":"whatsapp_business_account","entry":[]}'
+        signature = "sha256=" + hmac.new(b"s", body, hashlib.sha256).hexdigest()
+        for _ in range(20):
+            async with aiohttp.request(
+                "POST",
+                f"http://127.0.0.1:{port}/webhooks/whatsapp",
+                data=body,
+                headers={"X-Hub-Signature-256": signature, "Connection": "close"},
+            ) as answer:
+                assert answer.status == 200
+        async with aiohttp.request("GET", f"http://127.0.0.1:{port}/metrics") as answer:
+            assert 'ledgerline_webhooks_total{result="stored"} 20.0' in await answer.text()
+        first = workers_of(served.process)
+        assert len(first) == 2
+        await asyncio.sleep(5.5)  # a worker that dies at once is not replaced
+        os.kill(first[0], signal.SIGKILL)
+
+        async def replaced() -> bool:
+            return len(workers_of(served.process)) == 2 and first[0] not in workers_of(served.process)
+
+        await until(replaced, seconds=60)
+        code, said = await served.stopped(signal.SIGTERM)
+        assert code == 0
+        assert f"worker {first[0]} ended with -9" in said
+        assert workers_of(served.process) == []
+    await nothing_is_left(data_dir)
+
+
+async def served_is_ready(served: Served) -> bool:
+    with suppress(aiohttp.ClientError):
+        return await served.ready()
+    return False
+
+
+async def test_the_sandbox_has_one_process(port: int) -> None:
+    code, said = await ended("serve", "--sandbox", "--workers", "2", "--port", str(port))
+    assert (code, "leave --workers out" in said) == (1, True)
 
 
 async def pasted(port: int) -> list[Any]:
