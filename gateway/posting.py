@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain import callback_data, graph_errors
-from domain.events import Recorded, SendAccepted, SendFailed, SendUnknown
+from domain.events import Recorded, SendAccepted, SendFailed, SendUnknown, Undecodable
 from domain.facts import Fact
 from domain.outbound import upstream_body
 from domain.sends import Send
@@ -101,7 +101,7 @@ async def _record(gateway: Gateway, one: Send, outcome: Fact) -> None:
     recording = await record_surely(gateway.log, outcome)
     if isinstance(recording, Appended) or outcome.event is SendUnknown:
         return
-    [there] = await gateway.log.at([recording.position])
+    there = await _look_surely(gateway.log, recording.position)
     if isinstance(there, Recorded) and isinstance(there.event, SendUnknown):
         now = gateway.clock()
         accepted = outcome.event is SendAccepted
@@ -128,6 +128,17 @@ async def record_surely(log: Log, fact: Fact) -> Appended | Duplicate:
             continue  # the same key again: a duplicate if it was stored
         else:
             return recording
+
+
+async def _look_surely(log: Log, position: int) -> Recorded | Undecodable:
+    """What is recorded there, however long the log is away."""
+    while True:
+        try:
+            [there] = await log.at([position])
+        except DATABASE_GONE:
+            await asyncio.sleep(1.0)
+        else:
+            return there
 
 
 def _judge(gateway: Gateway, one: Send, outcome: upstream.Outcome) -> tuple[Posted, Fact]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from running import ANN, LINE, Running, Start, until, whatsapp
@@ -15,6 +16,7 @@ from domain.facts import Fact
 from domain.outbound import SendRequest
 from domain.sends import Send
 from gateway import settler, standing
+from gateway.store.log import Log
 
 Metric = Callable[..., Awaitable[float]]
 
@@ -268,6 +270,33 @@ async def test_a_dispatch_without_an_outcome_is_given_up(
         assert settled["opened"]["message_id"] == "wamid.A"
         assert await gateway.events("SendAccepted") == []
         assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
+
+
+async def test_a_late_answer_settles_though_the_database_goes_away(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settler, "GRACE", -19.8)
+    monkeypatch.setattr(settler, "SWEEP", 0.0)
+    go_on, troubles, at = asyncio.Event(), [asyncpg.ConnectionDoesNotExistError("gone")], Log.at
+
+    async def answer(_: web.Request) -> web.Response:
+        await go_on.wait()
+        return web.json_response({"error": {"message": "(#131026)", "code": 131026}}, status=400)
+
+    async def troubled(log: Log, positions: Sequence[int]) -> Any:
+        if troubles:
+            raise troubles.pop()
+        return await at(log, positions)
+
+    async with whatsapp(answer) as (url, _), start(upstream_url=url, upstream_timeout=20) as gateway:
+        sending = asyncio.create_task(gateway.send(TEMPLATE))
+        await until(lambda: gateway.events("SendUnknown"))
+        monkeypatch.setattr(Log, "at", troubled)
+        go_on.set()
+        await sending
+        settled = await the_settlement(gateway)
+        assert (settled["settled_as"], settled["by"]) == ("failed", "answer")
+        assert not troubles
 
 
 async def test_a_send_that_cannot_be_read_costs_the_others_nothing(
