@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from running import Running
-from stage import serving, simulated
+from stage import LONG, serving, simulated
 from traffic import CUSTOMERS, Traffic, prove
 
 from domain.events import MessageReceived, Recorded, SendUnknown
@@ -91,13 +91,13 @@ async def test_steps_under_load_lose_nothing_and_give_nothing_up(database: str) 
         first, second = Traffic(stepping), Traffic(steady)
         await first.open_windows()
         async with first.flowing(callers=2), second.flowing(callers=2, start=1_000_000):
-            for step in STEPS:
+            for step in STEPS * (4 if LONG else 1):
                 clock.off = step
                 await first.progress()
                 await second.progress()
         first.answers |= second.answers
         first.written += second.written
-        states = await prove(first, steady)
+        states = await prove(first, database, steady)
         assert set(states.values()) == {"accepted"}
         assert set(first.statuses) == {200}
         streams = {event.originator_id for event in await heard(steady)}

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from proxy import Direction, Proxy, place_of, through
-from running import LINE, Running
+from running import LINE, Running, until
 from stage import LONG, own_server, serving, simulated
 from traffic import Traffic, prove
 
 from gateway import deciding, health, posting, send, settler, webhook
 from gateway.store import postgres, writer
+from projections.sql import load
 
 ROUNDS = 5 if LONG else 1
 SILENCE = 40 if LONG else 2.5
@@ -48,7 +52,7 @@ async def under_load(database: str) -> AsyncIterator[Traffic]:
             await traffic.progress()
             yield traffic
             await traffic.progress()
-        states = await prove(traffic)
+        states = await prove(traffic, database)
         assert set(states.values()) <= {"accepted", "failed"}
         assert set(traffic.statuses) <= {200, 409, 500, 503}
 
@@ -120,7 +124,7 @@ async def test_the_server_ends_what_it_says(proxied: tuple[str, Proxy]) -> None:
             await traffic.progress()
 
 
-WAYS: list[tuple[Direction, ...]] = [("there", "back"), ("back",), ("there",)]
+WAYS: list[tuple[Direction, ...]] = [("there", "back"), ("back",)] + ([("there",)] if LONG else [])
 
 
 async def test_the_network_swallows_everything(proxied: tuple[str, Proxy]) -> None:
@@ -134,6 +138,26 @@ async def test_the_network_swallows_everything(proxied: tuple[str, Proxy]) -> No
                 proxy.cut()
             proxy.flow()
             await traffic.progress()
+
+
+async def test_a_gateway_that_vanished_keeps_nothing_locked(
+    database: str, proxied: tuple[str, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is silent, not closed, in the middle of learning who somebody is."""
+    monkeypatch.setitem(postgres._SETTINGS, "idle_in_transaction_session_timeout", "2s")
+    url, proxy = proxied
+    async with simulated() as simulator, serving(database, simulator) as running:
+        vanished = await postgres.connect(url, "ledgerline")
+        await vanished.execute("begin")
+        await vanished.execute(load("gateway.store", "directory.sql", "ledgerline")["lock"])
+        proxy.stall()
+        assert await running.callback(event(2)) == 503
+
+        async def taken() -> bool:
+            return await running.callback(event(2)) == 200
+
+        await until(taken)
+        vanished.terminate()
 
 
 async def test_the_network_is_slow(proxied: tuple[str, Proxy]) -> None:
@@ -154,3 +178,71 @@ async def test_the_server_is_restarted_and_killed() -> None:
                 server.signal(how)
                 await is_answered_503(traffic.running)
                 await traffic.progress()
+
+
+FULL = """
+create function no_space() returns trigger language plpgsql as $$ begin
+  raise exception using errcode = 'disk_full', message = 'could not extend file: No space left on device';
+end $$;
+create trigger no_space before insert on ledgerline.stored_events execute function no_space();
+alter table ledgerline.stored_events enable always trigger no_space;
+"""
+ROOM = "drop function no_space cascade"
+
+
+async def test_the_server_says_that_its_disk_is_full(database: str) -> None:
+    admin = await asyncpg.connect(database)
+    async with under_load(database) as traffic:
+        for _ in range(ROUNDS):
+            await admin.execute(FULL)
+            await is_turned_away(traffic)
+            await admin.execute(ROOM)
+            await traffic.progress()
+    await admin.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 100 MB."""
+    folder = Path(tempfile.mkdtemp(prefix="ledgerline-"))
+    try:
+        if not told("mount", "-t", "tmpfs", "-o", "size=100m,mode=711", "tmpfs", str(folder)):
+            pytest.skip("no disk may be mounted here; in the test before the server says that it is full")
+        yield folder
+        assert told("umount", str(folder))
+    finally:
+        folder.rmdir()
+
+
+def told(*words: str) -> bool:
+    """Whether the system did as it was told."""
+    return subprocess.run(words, check=False, capture_output=True).returncode == 0  # noqa: S603 - our own words
+
+
+def fill(ballast: Path) -> None:
+    """Leave no room beside a file."""
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+
+
+async def test_the_disk_is_full(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ballast = small_disk / "ballast"
+    room = {"min_wal_size": "32MB", "max_wal_size": "48MB"}
+    async with own_server(small_disk, **room) as server, under_load(server.url) as traffic:
+        for _ in range(ROUNDS):
+            fill(ballast)
+            await is_turned_away(traffic)
+            ballast.unlink()
+            await traffic.progress()
+    assert "DiskFullError" in caplog.text
+
+
+async def is_turned_away(traffic: Traffic) -> None:
+    """Sends are answered 503: nothing can be written."""
+    before = traffic.statuses[503]
+
+    async def refused() -> bool:
+        return traffic.statuses[503] > before + 2
+
+    await until(refused, 60)

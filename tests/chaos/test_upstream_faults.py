@@ -224,13 +224,13 @@ async def test_every_send_is_accepted_failed_or_listed_unknown_and_none_is_doubl
             stopped.set()
             await network
             faulty.on = False
-            states = await proved(traffic)
+            states = await proved(traffic, database)
     assert len(states) == SENDS
     assert {name.__name__ for name in FAULTS} <= set(faulty.seen)
     assert {"accepted", "failed", "unknown"} == set(states.values())
 
 
-async def proved(traffic: Traffic) -> dict[str, str]:
+async def proved(traffic: Traffic, database: str) -> dict[str, str]:
     """As `prove`; beside it what is unknown is listed, and only what WhatsApp never took."""
     running = traffic.running
     taken = {message.body["text"]["body"] for message in running.simulator.accepted.values()}
@@ -242,7 +242,7 @@ async def proved(traffic: Traffic) -> dict[str, str]:
         return not unknown & {last[text] for text in taken}
 
     await until(settled, 60)
-    states = await prove(traffic)
+    states = await prove(traffic, database)
     unknown = {traffic.answers[text][-1].send_id for text, state in states.items() if state == "unknown"}
     assert unknown == await unknown_ids(running)
     for text, answers in traffic.answers.items():

@@ -7,6 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,8 @@ from domain.events import (
     SendUnknown,
     StatusReceived,
 )
+from gateway.app import Databases
+from gateway.audit import verify_log
 
 CUSTOMERS = [f"4477009{number:05}" for number in range(8)]
 HANGS = aiohttp.ClientTimeout(total=60)
@@ -141,10 +144,10 @@ class Traffic:
         assert heard.url
 
 
-async def prove(traffic: Traffic, *others: Running) -> dict[str, str]:
+async def prove(traffic: Traffic, database: str, *others: Running) -> dict[str, str]:
     """Nothing acknowledged is lost, nothing doubled; gives the last state of each send by its text.
 
-    `others`: gateways on the same log.
+    `database`: of the log, directly; `others`: gateways on the same log.
     """
     running = traffic.running
     await asyncio.wait_for(running.settled(), 60)
@@ -157,6 +160,7 @@ async def prove(traffic: Traffic, *others: Running) -> dict[str, str]:
     _prove_order(log)
     _prove_inbound(running, log, traffic.written)
     _prove_outcomes(log)
+    await _prove_sound(database)
     return await _prove_sends(traffic)
 
 
@@ -165,6 +169,14 @@ async def _log(running: Running) -> list[Recorded]:
     while page := await running.gateway.log.after(len(found), 1000):
         found += page
     return found
+
+
+async def _prove_sound(database: str) -> None:
+    """The log's own audit finds nothing."""
+    said: list[str] = []
+    now, patience = datetime.now(UTC), timedelta(minutes=1)
+    url = Databases(database, database, ())
+    assert await verify_log(url, "ledgerline", now=now, patience=patience, say=said.append) == 0, said
 
 
 def _prove_order(log: list[Recorded]) -> None:
