@@ -21,6 +21,8 @@ from gateway.sandbox.simulator import Simulator
 
 AHEAD = timedelta(minutes=5)
 """How far `at_used` may lie behind `recorded_at`'s future (design: 4, times)."""
+pytestmark = pytest.mark.timeout(900 if LONG else 120)
+
 STEPS = [timedelta(minutes=minutes) for minutes in (7, -7, 0, -30, 30)]
 
 

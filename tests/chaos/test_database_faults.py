@@ -26,7 +26,7 @@ ROUNDS = 5 if LONG else 1
 SILENCE = 40 if LONG else 2.5
 """Seconds: longer than a statement may take."""
 
-pytestmark = pytest.mark.timeout(900 if LONG else 120)
+pytestmark = pytest.mark.timeout(1800 if LONG else 120)
 
 
 @pytest.fixture(autouse=True)
