@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import asyncpg
 import pytest
 from histories import log_of, message
-from logs import SCHEMA, MemoryLog, project
+from logs import SCHEMA, Item, MemoryLog, project
 
 from domain.events import Recorded, Undecodable
 from gateway.store.postgres import Pool
@@ -83,6 +83,64 @@ async def test_a_runner_killed_between_fold_and_commit_leaves_nothing_behind(
 
     tally.go_on.set()
     await project(pool, log, [tally])
+
+    assert await counted(pool) == list(range(1, 21))
+
+
+BARRIER = """
+create function ledgerline.wait_here() returns trigger language plpgsql as
+  $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
+create trigger wait_here before update on ledgerline.projection_checkpoints
+  for each row execute function ledgerline.wait_here();
+select pg_advisory_lock(7)
+"""
+"""A page is folded, and its checkpoint cannot be written before the lock is given back."""
+
+
+async def test_a_session_killed_between_page_and_checkpoint_leaves_nothing_behind(
+    admin: str, pool: Pool, tally: Tally
+) -> None:
+    log = MemoryLog(messages(20))
+    db = await asyncpg.connect(admin)
+    await db.execute(BARRIER)
+    running = asyncio.create_task(Runner([tally], pool, log, schema=SCHEMA).run())
+    waits = "select pid from pg_locks where locktype = 'advisory' and not granted"
+    while (pid := await db.fetchval(waits)) is None:
+        pass
+    assert tally.folding.is_set()
+    await db.execute("select pg_terminate_backend($1, 5000)", pid)
+    assert await counted(pool) == []
+    assert await pool.fetchval("select position from ledgerline.projection_checkpoints") == 0
+
+    await db.close()  # which gives the lock back
+    while not await counted(pool):
+        await log.wait()
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert await counted(pool) == list(range(1, 21))
+
+
+class Overtaken(MemoryLog):
+    """A log whose page is in the hands of a reader while somebody else folds it."""
+
+    overtake: Callable[[], Awaitable[object]] | None = None
+
+    async def after(self, position: int, limit: int) -> list[Item]:
+        page = await super().after(position, limit)
+        if self.overtake is not None:
+            overtake, self.overtake = self.overtake, None
+            await overtake()
+        return page
+
+
+async def test_a_page_that_somebody_else_folds_meanwhile_is_not_folded_again(
+    pool: Pool, tally: Tally
+) -> None:
+    log = messages(20)
+    slow = Overtaken(log)
+    slow.overtake = lambda: project(pool, MemoryLog(log, [7]), [tally])
+    await project(pool, slow, [tally])
 
     assert await counted(pool) == list(range(1, 21))
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+import asyncpg
+import pytest
+
+from gateway.store import tail as tail_module
 from gateway.store.outcomes import Draft
-from gateway.store.postgres import Pool
+from gateway.store.postgres import Pool, append_together, connect
 from gateway.store.tail import Tail
 from gateway.store.writer import Writer
 
@@ -63,3 +67,69 @@ async def test_a_reader_far_behind_takes_nothing_from_those_at_the_head(database
     assert await positions(tail, 10**9, 10) == []
     assert await positions(tail, 25, 3) == [26, 27, 28]
     assert reads == [10**9]
+
+
+async def follow(tail: Tail, total: int) -> list[int]:
+    """What a follower sees until it has seen so many."""
+    seen: list[int] = []
+    while len(seen) < total:
+        page = await positions(tail, len(seen), 100)
+        seen += page
+        if not page:
+            await tail.wait()
+    return seen
+
+
+async def listening(admin: asyncpg.Connection[asyncpg.Record]) -> int | None:
+    """The session that waits for hints; None while there is none."""
+    select = "select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+    return await admin.fetchval(select)
+
+
+NEVER = 3_600.0
+"""A poll interval that no test waits for."""
+
+
+async def test_a_hint_that_is_lost_costs_no_event(database: str, pool: Pool) -> None:
+    async with Tail.open(database, pool, SCHEMA, poll=0.05) as tail:
+        following = asyncio.create_task(follow(tail, 6))
+        for number in range(6):
+            # Not by a writer: nobody is told of it.
+            async with pool.acquire() as db, db.transaction():
+                await append_together(db, SCHEMA, [Draft(uuid4(), "topic", b"{}", uuid4(), number)])
+        assert await following == [*range(1, 7)]
+
+
+async def test_what_came_while_nobody_listened_is_found_when_the_tail_listens_again(
+    database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_listen = asyncio.Event()
+    may_listen.set()
+
+    async def connect_later(url: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
+        await may_listen.wait()
+        return await connect(url, schema)
+
+    monkeypatch.setattr(tail_module, "connect", connect_later)
+    admin = await asyncpg.connect(database)
+    try:
+        async with Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+            following = asyncio.create_task(follow(tail, 9))
+            for _ in range(3):
+                while (pid := await listening(admin)) is None:
+                    pass
+                may_listen.clear()
+                await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+                await grow(database, pool, 3)
+                may_listen.set()
+            assert await following == [*range(1, 10)]
+    finally:
+        await admin.close()
+
+
+async def test_a_follower_is_woken_by_another_gateways_writer(database: str, pool: Pool) -> None:
+    async with Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+        following = asyncio.create_task(follow(tail, 40))
+        for _ in range(4):
+            await asyncio.gather(*(grow(database, pool, 5) for _ in range(2)))
+        assert await following == [*range(1, 41)]
