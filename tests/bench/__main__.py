@@ -24,7 +24,7 @@ from pathlib import Path
 import orjson
 
 from gateway.store.embedded import Embedded, master_key
-from tests.bench import appends, feed, load
+from tests.bench import appends, feed, flood, load
 from tests.bench.bare import SECRET
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -48,6 +48,7 @@ async def _main() -> None:
             await asyncio.to_thread(_webhooks, environment)
             await asyncio.to_thread(_relay, environment)
             await asyncio.to_thread(_readers, environment)
+            await asyncio.to_thread(_flood, environment)
         finally:
             await server.stop()
 
@@ -96,6 +97,18 @@ def _readers(environment: dict[str, str]) -> None:
 
         pairs = [feed.with_and_without(ours, rate) for _ in range(ROUNDS)]
         _row("webhooks, 50 feed readers asleep / none", *_medians(pairs), 1)
+
+
+def _flood(environment: dict[str, str]) -> None:
+    with _gateway(environment, _port()) as ours:
+        make = _callbacks(1)
+        load.rate(ours, list(make(int(3_000 * SCALE))), CALLERS)
+
+        def rate() -> float:
+            return load.rate(ours, list(make(int(6_000 * SCALE))), CALLERS)
+
+        pairs = [flood.with_and_without(ours, rate) for _ in range(ROUNDS)]
+        _row("webhooks among as many forged / alone", *_medians(pairs), 0.5)
 
 
 def _medians(pairs: list[tuple[float, float]]) -> tuple[float, float]:

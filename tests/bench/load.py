@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import uvloop
 
@@ -55,7 +55,7 @@ class _Connection(asyncio.Protocol):
             self._done.set_exception(exc or ConnectionError("closed before the last answer"))
 
 
-async def _run(port: int, requests: Sequence[bytes], connections: int) -> tuple[float, dict[int, int]]:
+async def _run(port: int, requests: Iterable[bytes], connections: int) -> tuple[float, dict[int, int]]:
     loop = asyncio.get_running_loop()
     iterator, statuses = iter(requests), dict[int, int]()
     done = [loop.create_future() for _ in range(connections)]
@@ -73,6 +73,12 @@ def rate(port: int, requests: Sequence[bytes], connections: int, expected: int =
     if set(statuses) != {expected}:
         raise AssertionError(f"expected only {expected}, got {statuses}")
     return len(requests) / took
+
+
+def pour(port: int, requests: Iterable[bytes], connections: int) -> None:
+    """Send requests, whatever is answered, until they end or this process does."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(port, requests, connections))
 
 
 def post(path: str, body: bytes, **headers: str) -> bytes:
