@@ -102,6 +102,8 @@ def _accepted(event: SendAccepted) -> str:
 def failed(event: SendFailed) -> str:
     """Why an attempt failed, and whether the same send may be tried again."""
     again = f"The same send {'may be tried again' if event.safe else 'would be rejected again'}."
+    if event.attempt > 1:
+        again = "What became of the attempt before it stays unknown."
     if event.code is not None:
         why = error(event.code) + _http(event.http_status)
         return f"WhatsApp rejected attempt {event.attempt}: {why}. {again}"

@@ -42,7 +42,10 @@ def unknown(send_id: UUID) -> str:
 def not_posted(path: str, why: str, send_id: UUID | None) -> web.Response:
     """What a caller hears when nothing was posted for its request, in the dialect of `path`."""
     status, text, retry_after = _NOT_POSTED[why]
-    return errors.in_dialect(path, status, text.format(send_id), retry_after=retry_after)
+    answer = errors.in_dialect(path, status, text.format(send_id), retry_after=retry_after)
+    if send_id is not None:
+        answer.headers["Ledgerline-Send-Id"] = str(send_id)
+    return answer
 
 
 NOT_SENT = "WhatsApp could not be reached; nothing was sent. The same send may be tried again."

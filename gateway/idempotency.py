@@ -20,6 +20,10 @@ from gateway.store.log import Log
 
 LONGEST: Final = 255
 """Characters of a key."""
+MOST: Final = 2**19
+"""Safe failures of one key that are looked through."""
+PROBES: Final = 32
+"""Sends that one query looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,23 @@ async def look(log: Log, asked: SendRequest, *, line: str, caller: str, key: str
             return Free(send_id)
         if not _was_left_free(found):
             return _judge(log, found, asked, line)
-        nth += 1
+        # All before the newest one were left free, or there would be no newer one.
+        nth = max(nth + 1, await _newest(log, caller, key))
+
+
+async def _newest(log: Log, caller: str, key: str) -> int:
+    """Which of the sends that a key stood for is the last: there is no hole among them."""
+    known, unknown = 1, 2 * MOST
+    while unknown - known > 1:
+        step = max(1, (unknown - known) // PROBES)
+        decisions = {
+            sends.decision_key(log.ids, sends.id_of(log.ids, caller, key, nth)): nth
+            for nth in range(known + step, unknown, step)
+        }
+        found = {decisions[one] for one in await log.by_keys([*decisions])}
+        known = max(found, default=known)
+        unknown = min((nth for nth in decisions.values() if nth not in found), default=unknown)
+    return known
 
 
 def fault(key: str) -> str | None:

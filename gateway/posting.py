@@ -62,8 +62,9 @@ async def post(gateway: Gateway, one: Send) -> Posted:
         outcome = await gateway.upstream.post(one.path, body)
     answer, fact = _judge(gateway, one, outcome)
     recording = gateway.keep(_record(gateway, one, fact))
-    done, _ = await asyncio.wait({recording}, timeout=PATIENCE)
-    return answer if done else Unknown(one.send_id)
+    await asyncio.wait({recording}, timeout=PATIENCE)
+    is_recorded = recording.done() and recording.exception() is None
+    return answer if is_recorded else Unknown(one.send_id)
 
 
 def accepted_later(one: Send, message_id: str | None, wa_id: str | None) -> Accepted:

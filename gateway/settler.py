@@ -69,8 +69,10 @@ class Settler:
         self._given_up = timeout + GRACE
         self._monotonic = monotonic
         self._since: dict[tuple[UUID, int], float] = {}
-        self._idle: set[Reported] = set()
-        """Statuses that settle nothing: of an attempt before, or of a person who was forgotten."""
+        self._idle: set[int] = set()
+        """Positions of what settles nothing: of an attempt before, or of a person who was forgotten."""
+        self._stuck: set[UUID] = set()
+        """Sends that can't be given up: their person was forgotten."""
         self._waiting: dict[UUID, asyncio.Future[dict[str, Any]]] = {}
 
     async def run(self, hints: Hints) -> None:
@@ -112,7 +114,7 @@ class Settler:
     async def settle(self) -> None:
         """Record what WhatsApp's statuses say of unknown sends."""
         async with self._pool.acquire() as db:
-            reported = [one for one in await self._messages.reported(db, AT_ONCE) if one not in self._idle]
+            reported = await self._messages.reported(db, without=self._idle, limit=AT_ONCE)
         if not reported:
             return
         found = await self._log.at(sorted({one.position for one in reported}))
@@ -127,7 +129,7 @@ class Settler:
             with _apart(one.send_id):
                 is_settled = said is not None and await self._settle(one, said)
             if not is_settled:
-                self._idle.add(one)
+                self._idle.add(one.position)
 
     async def _settle(self, reported: Reported, content: dict[str, Any]) -> bool:
         """Whether the send could be settled; not when its person was forgotten."""
@@ -146,7 +148,7 @@ class Settler:
     async def sweep(self) -> None:
         """Give up dispatches without an outcome: their gateway died, or WhatsApp never answered it."""
         async with self._pool.acquire() as db:
-            waiting = await self._messages.open(db, AT_ONCE)
+            waiting = await self._messages.open(db, without=self._stuck, limit=AT_ONCE)
         now = self._monotonic()
         self._since = {one: self._since.get(one, now) for one in waiting}
         for (send_id, attempt), since in self._since.items():
@@ -157,6 +159,8 @@ class Settler:
     async def _give_up(self, send_id: UUID, attempt: int) -> None:
         found = await standing.read(self._log, send_id)
         one = found.send(self._log) if found else None
+        if one is None:
+            self._stuck.add(send_id)
         if one is None or one.attempt != attempt:
             return
         fact = one.outcome(SendUnknown, self._clock(), {"cause": "no outcome was recorded"}, {})

@@ -219,17 +219,17 @@ order by f.position
 limit $2
 
 -- open --
--- Sends whose newest dispatch has no outcome yet.
-select send_id, dispatched from {schema}.sends where dispatched > attempt limit $1
+-- $1 send_ids to leave out, $2 limit: sends whose newest dispatch has no outcome yet.
+select send_id, dispatched from {schema}.sends where dispatched > attempt and send_id <> all ($1::uuid[]) limit $2
 
 -- reported --
--- Sends that count as unknown although WhatsApp has reported a status: at which positions.
+-- $1 positions to leave out, $2 limit: sends that count as unknown although WhatsApp has reported a status.
 select s.send_id, s.attempt, m.position
 from {schema}.sends s
 join {schema}.messages m on m.send_id = s.send_id
-where s.state = 'unknown'
+where s.state = 'unknown' and m.position <> all ($1::bigint[])
 order by m.position desc
-limit $1
+limit $2
 
 -- undelivered --
 -- $1 after, $2 and $3 since and until when it was asked for, $4 limit: accepted messages to persons that

@@ -186,13 +186,14 @@ class Messages:
             after = found[-1].position
         return lives[:limit]
 
-    async def open(self, db: Connection, limit: int) -> list[tuple[UUID, int]]:
+    async def open(self, db: Connection, *, without: Iterable[UUID], limit: int) -> list[tuple[UUID, int]]:
         """Sends on their way and the attempt that has no outcome yet, as far as the tables are."""
-        return [(row["send_id"], row["dispatched"]) for row in await db.fetch(self._sql["open"], limit)]
+        rows = await db.fetch(self._sql["open"], list(without), limit)
+        return [(row["send_id"], row["dispatched"]) for row in rows]
 
-    async def reported(self, db: Connection, limit: int) -> list[Reported]:
-        """Unknown sends whose first events as messages are known, newest first."""
-        return [Reported(*row) for row in await db.fetch(self._sql["reported"], limit)]
+    async def reported(self, db: Connection, *, without: Iterable[int], limit: int) -> list[Reported]:
+        """Unknown sends whose first events as messages are known, newest first; not these positions."""
+        return [Reported(*row) for row in await db.fetch(self._sql["reported"], list(without), limit)]
 
     async def undelivered(
         self, db: Connection, *, after: int, since: datetime, until: datetime, limit: int

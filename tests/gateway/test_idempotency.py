@@ -13,8 +13,8 @@ from aiohttp.test_utils import unused_port
 from running import ANN, LINE, Running, Start, until, whatsapp
 
 from domain.events import Event, SendAccepted
+from gateway import idempotency, settler
 from gateway import sandbox as sandboxed
-from gateway import settler
 
 TEMPLATE = {
     "messaging_product": "whatsapp",
@@ -106,6 +106,22 @@ async def test_a_safe_failure_leaves_the_key_free_however_often(running: Running
         assert told(running) == (expected, None)
         sent.append(running.headers["Ledgerline-Send-Id"])
     assert len(set(sent)) == 3
+    await running.send(TEMPLATE, headers=KEY)
+    assert told(running) == ("accepted", "true")
+    assert running.headers["Ledgerline-Send-Id"] == sent[-1]
+
+
+async def test_a_key_that_failed_safely_many_times_is_found_in_a_few_steps(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.post("/sandbox/faults", {"kind": "error", "code": 130429, "times": 70})
+    monkeypatch.setattr(idempotency, "PROBES", 3)
+    sent = []
+    for _ in range(71):
+        await running.send(TEMPLATE, headers=KEY)
+        sent.append(running.headers["Ledgerline-Send-Id"])
+    assert told(running) == ("accepted", None)
+    assert len(set(sent)) == 71
     await running.send(TEMPLATE, headers=KEY)
     assert told(running) == ("accepted", "true")
     assert running.headers["Ledgerline-Send-Id"] == sent[-1]
