@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from send_oracle import DAY, LOST_ANSWER, MARGIN, NONE, TROUBLES, Oracle, Sent, Trouble
+from send_oracle import DAY, LOST_ANSWER, MARGIN, NONE, SYNC, TROUBLES, Oracle, Sent, Trouble
 from send_steps import Steps
 from send_world import ENOUGH, world
 
@@ -114,10 +114,15 @@ class Sending(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.opened)
     @rule(which=any_of_them, after=st.sampled_from((-300, 30, MARGIN + 30)))
     def a_window_closes(self, which: int, after: int) -> None:
-        opened = list(self.oracle.opened.values())
-        left = opened[which % len(opened)] + DAY - MARGIN + after - self.steps.now
-        if left > 0:
-            self.do(self.world.control("clock", {"advance_seconds": left}))
+        self.pass_until(self.opened(which), DAY - MARGIN + after)
+
+    @precondition(lambda self: self.oracle.opened)
+    @rule(nth=gateways, which=any_of_them, after=st.sampled_from((HOUR, 23 * HOUR - 300, 23 * HOUR + 300)))
+    def whatsapp_denies_a_window(self, nth: int, which: int, after: int) -> None:
+        person = self.opened(which)
+        self.pass_until(person, after)
+        for trouble in (SYNC, NONE):
+            self.do(self.steps.send(nth, text(person), None, trouble))
 
     @rule(nth=gateways, body=bodies, key=keys)
     def a_caller_sends(self, *, nth: int, body: Any, key: str | None) -> None:
@@ -180,6 +185,15 @@ class Sending(RuleBasedStateMachine):
     @invariant()
     def nothing_is_sent_twice_or_lost(self) -> None:
         self.do(self.steps.count())
+
+    def opened(self, which: int) -> str:
+        return list(self.oracle.opened)[which % len(self.oracle.opened)]
+
+    def pass_until(self, person: str, after: int) -> None:
+        """Time passes until so many seconds after the person last wrote."""
+        left = self.oracle.opened[person] + after - self.steps.now
+        if left > 0:
+            self.do(self.world.control("clock", {"advance_seconds": left}))
 
     def keyed(self) -> list[Sent]:
         return [one for one in self.oracle.sends.values() if one.key]
