@@ -47,9 +47,11 @@ from gateway.upstream import Upstream
 from gateway.works import go_on
 from projections import catalogue
 from projections.counts import CountsProjection
+from projections.delivery import Delivery
 from projections.lines import Lines
 from projections.messages_query import Messages
 from projections.observed import ObservedProjection
+from projections.refusals import Refusals
 from projections.runner import Runner
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
@@ -170,6 +172,8 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             lives=Lives(pool, schema),
             counts=CountsProjection(schema),
             observed=ObservedProjection(schema),
+            delivery=Delivery(schema),
+            refusals=Refusals(schema),
             lines=Lines(schema),
             templates=Templates(templates, log, pool, account=settings.waba, lacks=template_sync.lacks),
             template_sync=template_sync,

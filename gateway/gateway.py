@@ -25,9 +25,11 @@ from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
 from projections.counts import CountsProjection
+from projections.delivery import Delivery
 from projections.lines import Lines
 from projections.messages_query import Messages
 from projections.observed import ObservedProjection
+from projections.refusals import Refusals
 from projections.runner import Runner
 from projections.window import WindowProjection
 
@@ -50,6 +52,8 @@ class Gateway:
     lives: Lives
     counts: CountsProjection
     observed: ObservedProjection
+    delivery: Delivery
+    refusals: Refusals
     lines: Lines
     templates: Templates
     template_sync: TemplateSync

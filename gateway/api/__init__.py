@@ -6,7 +6,21 @@ from importlib import resources
 
 from aiohttp import web
 
-from gateway.api import events, explanation, feed, lines, messages, observed, people, reports, settle, windows
+from gateway.api import (
+    delivery,
+    events,
+    explanation,
+    feed,
+    lines,
+    messages,
+    observed,
+    open_windows,
+    people,
+    refusals,
+    reports,
+    settle,
+    windows,
+)
 
 
 def add_routes(app: web.Application) -> None:
@@ -25,6 +39,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/people/{contact}/consents", people.consent)
     app.router.add_post("/api/people/{contact}/consents", people.change)
     app.router.add_get("/api/reports/observed", observed.observed)
+    app.router.add_get("/api/reports/delivery", delivery.delivery)
+    app.router.add_get("/api/reports/refusals", refusals.refusals)
+    app.router.add_get("/api/reports/windows", open_windows.windows)
     app.router.add_get("/api/templates", lines.templates)
     app.router.add_post("/api/templates/sync", lines.sync_templates)
     app.router.add_get("/openapi.json", openapi)

@@ -31,11 +31,8 @@ async def observed(request: web.Request) -> web.Response:
             limit=query.limit(request),
         )
     return errors.json(
-        {
-            "as_of": report.as_of,
-            "time_zone": asked.time_zone,
-            "from": asked.from_day.isoformat(),
-            "to": asked.to_day.isoformat(),
+        reports.head(report.as_of, asked)
+        | {
             "totals": report.totals,
             "rows": report.rows,
             "sends": [_send(one) for one in report.sends],

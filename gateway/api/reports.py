@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from aiohttp import web
 from gateway import errors
 from gateway.access import caller_of
 from gateway.api import query
-from gateway.auth import Scope
+from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY
 from projections.counts import GROUPS
 
@@ -41,14 +42,14 @@ async def counts(request: web.Request) -> web.Response:
             to_day=about.to_day,
             time_zone=about.time_zone,
             line=about.line,
-            group_by=_groups(request),
+            group_by=groups(request, GROUPS, "day"),
         )
     return errors.json(
         {
             "as_of": report.as_of,
             "time_zone": about.time_zone,
             "currency": gateway.settings.currency,
-            "rows": [_row(row) for row in report.rows],
+            "rows": [row(one) for one in report.rows],
             "totals": report.totals,
         }
     )
@@ -57,13 +58,19 @@ async def counts(request: web.Request) -> web.Response:
 def asked(request: web.Request) -> Asked:
     """What the caller asked for and may see; the current month without `from` and `to`."""
     gateway = request.app[GATEWAY]
+    _, line = reader(request)
+    zone = gateway.settings.time_zone
+    from_day, to_day = current_month(gateway.clock(), zone)
+    return Asked(query.day(request, "from") or from_day, query.day(request, "to") or to_day, zone, line)
+
+
+def reader(request: web.Request) -> tuple[ApiKey, str | None]:
+    """Who asks, and the line asked for, which a key that is bound to lines has to name."""
     line = query.line(request)
     caller = caller_of(request, Scope.READ, line)
     if line is None and caller.lines:
         raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
-    zone = gateway.settings.time_zone
-    from_day, to_day = current_month(gateway.clock(), zone)
-    return Asked(query.day(request, "from") or from_day, query.day(request, "to") or to_day, zone, line)
+    return caller, line
 
 
 def current_month(now: datetime, time_zone: str) -> tuple[date, date]:
@@ -72,16 +79,29 @@ def current_month(now: datetime, time_zone: str) -> tuple[date, date]:
     return today.replace(day=1), today + timedelta(days=1)
 
 
-def _groups(request: web.Request) -> list[str]:
-    asked = [name for text in request.query.getall("group_by", ["day"]) for name in text.split(",") if name]
+def groups(request: web.Request, known: Sequence[str], *default: str) -> list[str]:
+    """What to group by: repeatable, or with commas; out of `known`."""
+    texts = request.query.getall("group_by", default)
+    asked = [name for text in texts for name in text.split(",") if name]
     for name in asked:
-        if name not in GROUPS:
-            raise query.bad("group_by", name, "one of " + ", ".join(GROUPS))
+        if name not in known:
+            raise query.bad("group_by", name, "one of " + ", ".join(known))
     return asked
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(name, value) for name, value in row.items()}
+def head(as_of: int, asked: Asked) -> dict[str, Any]:
+    """What a report of days begins with."""
+    return {
+        "as_of": as_of,
+        "time_zone": asked.time_zone,
+        "from": asked.from_day.isoformat(),
+        "to": asked.to_day.isoformat(),
+    }
+
+
+def row(found: dict[str, Any]) -> dict[str, Any]:
+    """A row with its days and months as text."""
+    return {name: _plain(name, value) for name, value in found.items()}
 
 
 def _plain(name: str, value: object) -> object:

@@ -86,7 +86,13 @@ async def test_a_window_is_told_at_any_time_that_can_be_written(running: Running
     assert (status, window["decided_at"]) == (200, at.replace("Z", ".000Z"))
 
 
-@pytest.mark.parametrize("path", ["/api/messages", "/api/reports/counts", "/api/reports/observed"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/messages",
+        *(f"/api/reports/{name}" for name in ("counts", "observed", "delivery", "refusals", "windows")),
+    ],
+)
 @pytest.mark.parametrize("line", ["106540352242922\0", "x", "", "\u0661"])
 async def test_a_line_that_is_none_is_named_as_what_is_wrong(running: Running, path: str, line: str) -> None:
     status, problem = await running.get(path, line=line)
