@@ -1,15 +1,22 @@
-"""`ledgerline report`: what the reports of the API tell, as text, read from the database itself."""
+"""`ledgerline report`: what the reports of the API tell, read from the database itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
+from gateway import open_windows
+from gateway.api import delivery as delivery_api
+from gateway.api import open_windows as windows_api
+from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked
+from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
 from projections import catalogue
-from projections.observed import COUNTS, GROUPS, ObservedProjection, ObservedReport
+from projections.delivery import Delivery
+from projections.observed import ObservedProjection, ObservedReport
+from projections.refusals import Refusals
 from projections.runner import Runner
 
 LISTED: Final = 20
@@ -17,8 +24,8 @@ LISTED: Final = 20
 
 
 async def observed(pool: Pool, schema: str, asked: Asked) -> ObservedReport:
-    """The report of observe mode; projections are brought up to the head first, gateway or not."""
-    await Runner(catalogue.projections(schema), pool, Tail(pool, schema), schema=schema).catch_up()
+    """The report of observe mode."""
+    await caught_up(pool, schema)
     async with pool.acquire() as db:
         return await ObservedProjection(schema).report(
             db,
@@ -30,39 +37,44 @@ async def observed(pool: Pool, schema: str, asked: Asked) -> ObservedReport:
         )
 
 
-def told(report: ObservedReport, asked: Asked) -> Iterator[str]:
-    """The report as lines of text."""
-    totals = report.totals
-    yield (
-        f"Sends from {asked.from_day} to before {asked.to_day} ({asked.time_zone}), "
-        f"up to position {report.as_of}: {totals['sends']}"
-    )
-    yield f"Enforcing would have refused {totals['observed']}:"
-    yield f"  right      {totals['right']:>8}  WhatsApp failed them for the same reason"
-    yield f"  wrong      {totals['wrong']:>8}  WhatsApp sent or delivered them"
-    yield f"  failed     {totals['failed']:>8}  WhatsApp failed them for another reason"
-    yield f"  undecided  {totals['undecided']:>8}  no final word yet"
-    yield f"It would have let pass {totals['missed']} that WhatsApp failed with 131047 (missed)."
-    yield f"Refused where a line enforces already: {totals['refused']}"
-    if report.rows:
-        yield ""
-        yield from _table(report.rows)
-    if report.sends:
-        yield ""
-        yield f"The first {len(report.sends)} wrong or missed ones (GET /api/messages/<send_id> says more):"
-        yield from (f"{one.send_id}  {one.found}  {one.reason or '-'}" for one in report.sends)
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    names = (*GROUPS, *COUNTS)
-    cells = [
-        names,
-        *(tuple(str(row[name] if row[name] is not None else "-") for name in names) for row in rows),
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        words = (
-            text.ljust(width) if name in GROUPS else text.rjust(width)
-            for name, text, width in zip(names, line, widths, strict=True)
+async def delivery(pool: Pool, schema: str, asked: Asked) -> dict[str, Any]:
+    """What GET /api/reports/delivery answers."""
+    await caught_up(pool, schema)
+    async with pool.acquire() as db:
+        found = await Delivery(schema).report(
+            db,
+            from_day=asked.from_day,
+            to_day=asked.to_day,
+            time_zone=asked.time_zone,
+            line=asked.line,
         )
-        yield "  ".join(words).rstrip()
+    return delivery_api.shown(found, asked)
+
+
+async def refusals(pool: Pool, schema: str, asked: Asked) -> dict[str, Any]:
+    """What GET /api/reports/refusals answers."""
+    await caught_up(pool, schema)
+    async with pool.acquire() as db:
+        found = await Refusals(schema).report(
+            db,
+            from_day=asked.from_day,
+            to_day=asked.to_day,
+            time_zone=asked.time_zone,
+            line=asked.line,
+        )
+    return refusals_api.shown(found, asked)
+
+
+async def windows(
+    pool: Pool, settings: Settings, *, now: datetime, hours: int, line: str | None
+) -> dict[str, Any]:
+    """What GET /api/reports/windows answers, with every window that closes."""
+    await caught_up(pool, settings.schema_name)
+    async with pool.acquire() as db:
+        found = await open_windows.report(db, settings, now=now, hours=hours, line=line)
+    return windows_api.shown(found, found.closing)
+
+
+async def caught_up(pool: Pool, schema: str) -> None:
+    """Bring the projections up to the head, gateway or not."""
+    await Runner(catalogue.projections(schema), pool, Tail(pool, schema), schema=schema).catch_up()

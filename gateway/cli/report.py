@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import cyclopts
 
-from gateway import report
+from gateway import open_windows, report, report_texts, tables
+from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.reports import Asked, current_month
 from gateway.app import utc_now
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.terminal import DataDir, run, say
 from gateway.settings import Settings
+from gateway.store.postgres import Pool
+from gateway.tables import Format
+from projections import delivery, refusals
 
+Body = dict[str, Any]
 Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
+From = Annotated[Day, cyclopts.Parameter(name="--from")]
+To = Annotated[Day, cyclopts.Parameter(name="--to")]
+As = Annotated[Format, cyclopts.Parameter(name="--format")]
+Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
 
 app = cyclopts.App(name="report", help="Reports as text.")
 
@@ -22,20 +32,83 @@ app = cyclopts.App(name="report", help="Reports as text.")
 @app.command(name="observed")
 def report_observed(
     *,
-    from_day: Annotated[Day, cyclopts.Parameter(name="--from")] = None,
-    to_day: Annotated[Day, cyclopts.Parameter(name="--to")] = None,
+    from_day: From = None,
+    to_day: To = None,
     line: str | None = None,
     data_dir: DataDir = None,
 ) -> None:
     """What enforcing would have refused, against what WhatsApp did; --to is exclusive."""
     settings = settings_for_log(data_dir)
+    run(_report_observed(settings, _asked(settings, from_day, to_day, line)))
+
+
+@app.command(name="delivery")
+def report_delivery(
+    *,
+    from_day: From = None,
+    to_day: To = None,
+    line: str | None = None,
+    written: As = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """What arrived, how fast, and why the rest failed; --to is exclusive."""
+    settings = settings_for_log(data_dir)
+    asked = _asked(settings, from_day, to_day, line)
+    body = run(_read(settings, lambda pool: report.delivery(pool, settings.schema_name, asked)))
+    _say(
+        body, written, report_texts.delivery, ("line", *delivery.COUNTS, *delivery.RATES, *delivery.LATENCIES)
+    )
+
+
+@app.command(name="refusals")
+def report_refusals(
+    *,
+    from_day: From = None,
+    to_day: To = None,
+    line: str | None = None,
+    written: As = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """What the policy refused, and what that most likely avoided; --to is exclusive."""
+    settings = settings_for_log(data_dir)
+    asked = _asked(settings, from_day, to_day, line)
+    body = run(_read(settings, lambda pool: report.refusals(pool, settings.schema_name, asked)))
+    _say(body, written, report_texts.refusals, (*refusals.DEFAULT, *refusals.COUNTS, "avoided"))
+
+
+@app.command(name="windows")
+def report_windows(
+    *, line: str | None = None, hours: Hours = HOURS, written: As = "table", data_dir: DataDir = None
+) -> None:
+    """Which windows are open now, and how many close within --hours; JSON lists those."""
+    settings, now = settings_for_log(data_dir), utc_now()
+    body = run(_read(settings, lambda pool: report.windows(pool, settings, now=now, hours=hours, line=line)))
+    _say(body, written, report_texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))
+
+
+def _asked(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:
     first, last = current_month(utc_now(), settings.time_zone)
-    asked = Asked(from_day or first, to_day or last, settings.time_zone, line)
-    run(_report_observed(settings, asked))
+    return Asked(from_day or first, to_day or last, settings.time_zone, line)
+
+
+async def _read(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:
+    async with open_log(settings) as (pool, _):
+        return await read(pool)
+
+
+def _say(body: Body, written: Format, text: Callable[[Body], Iterable[str]], names: Sequence[str]) -> None:
+    match written:
+        case "table":
+            for line in text(body):
+                say(line)
+        case "csv":
+            say(tables.as_csv(body["rows"], names))
+        case "json":
+            say(tables.as_json(body))
 
 
 async def _report_observed(settings: Settings, asked: Asked) -> None:
     async with open_log(settings) as (pool, _):
         found = await report.observed(pool, settings.schema_name, asked)
-    for text in report.told(found, asked):
+    for text in report_texts.observed(found, asked):
         say(text)

@@ -1,0 +1,93 @@
+"""Reports as lines of text, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.api.reports import Asked
+from gateway.tables import table
+from projections.delivery import LATENCIES, SPANS
+from projections.observed import ObservedReport
+
+Body = dict[str, Any]
+
+
+def observed(report: ObservedReport, asked: Asked) -> Iterator[str]:
+    """The report as lines of text."""
+    totals = report.totals
+    yield (
+        f"Sends from {asked.from_day} to before {asked.to_day} ({asked.time_zone}), "
+        f"up to position {report.as_of}: {totals['sends']}"
+    )
+    yield f"Enforcing would have refused {totals['observed']}:"
+    yield f"  right      {totals['right']:>8}  WhatsApp failed them for the same reason"
+    yield f"  wrong      {totals['wrong']:>8}  WhatsApp sent or delivered them"
+    yield f"  failed     {totals['failed']:>8}  WhatsApp failed them for another reason"
+    yield f"  undecided  {totals['undecided']:>8}  no final word yet"
+    yield f"It would have let pass {totals['missed']} that WhatsApp failed with 131047 (missed)."
+    yield f"Refused where a line enforces already: {totals['refused']}"
+    if report.rows:
+        yield ""
+        yield from table(report.rows)
+    if report.sends:
+        yield ""
+        yield f"The first {len(report.sends)} wrong or missed ones (GET /api/messages/<send_id> says more):"
+        yield from (f"{one.send_id}  {one.found}  {one.reason or '-'}" for one in report.sends)
+
+
+def delivery(body: Body) -> Iterator[str]:
+    """What GET /api/reports/delivery answers; latencies below the counts."""
+    totals = body["totals"]
+    yield _heading("Sends let pass", body, totals["sends"])
+    yield f"WhatsApp took {totals['accepted']}, delivered {_share(totals, 'delivered', 'delivered_rate')}"
+    yield (
+        f"failed {_share(totals, 'failed', 'failed_rate')}, unknown {totals['unknown']}, "
+        f"accepted with no final word {totals['undelivered']}, read {_share(totals, 'read', 'read_rate')}"
+    )
+    rows = [*body["rows"], {"line": "all"} | totals]
+    yield ""
+    yield from table([{name: row[name] for name in row if name not in LATENCIES} for row in rows])
+    yield ""
+    yield "Seconds by WhatsApp's times (p50, p90, p99 of those that are known):"
+    yield from table([_latencies(row) for row in rows])
+    if body["failures"]:
+        yield ""
+        yield from table(body["failures"])
+
+
+def refusals(body: Body) -> Iterator[str]:
+    """What GET /api/reports/refusals answers."""
+    totals = body["totals"]
+    yield _heading("Sends decided", body, totals["decided"])
+    yield f"Refused {totals['refused']}, in {totals['conversations']} conversations. By WhatsApp's rules:"
+    yield f"  {totals['avoided_failure']:>8}  it would have failed them, free of charge"
+    yield f"  {totals['avoided_charge']:>8}  it would have delivered and charged what nobody wanted"
+    yield f"  {totals['avoided_either']:>8}  one of the two: only WhatsApp knows which"
+    yield f"  {totals['avoided_nothing']:>8}  it would probably have delivered them (the margin)"
+    yield "Nobody asked WhatsApp, and a caller that tried again is counted again."
+    if body["rows"]:
+        yield ""
+        yield from table(body["rows"])
+
+
+def windows(body: Body) -> Iterator[str]:
+    """What GET /api/reports/windows answers, without its conversations."""
+    yield f"Windows at {body['at']}, up to position {body['as_of']}; closing: within {body['hours']} hours"
+    yield ""
+    yield from table([*body["rows"], {"line": "all", "mode": None, "margin": None} | body["totals"]])
+
+
+def _heading(what: str, body: Body, count: int) -> str:
+    days = f"from {body['from']} to before {body['to']} ({body['time_zone']})"
+    return f"{what} {days}, up to position {body['as_of']}: {count}"
+
+
+def _share(totals: Body, name: str, rate: str) -> str:
+    return f"{totals[name]}" if totals[rate] is None else f"{totals[name]} ({totals[rate]:.1%})"
+
+
+def _latencies(row: Body) -> Body:
+    return {"line": row["line"]} | {
+        span: " ".join(str(row[name]) for name in LATENCIES if name.startswith(span)) for span in SPANS
+    }
