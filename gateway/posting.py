@@ -69,7 +69,8 @@ async def post(gateway: Gateway, one: Send) -> Posted:
 
 def accepted_later(one: Send, message_id: str | None, wa_id: str | None) -> Accepted:
     """The answer that WhatsApp would have given, as far as it is known: its own was lost."""
-    whom = {"input": one.asked.contact, "wa_id": wa_id or one.asked.to, "user_id": one.asked.recipient}
+    given = one.asked.body.get("to") or one.asked.recipient
+    whom = {"input": given, "wa_id": wa_id or one.asked.to, "user_id": one.asked.recipient}
     body = {
         "messaging_product": "whatsapp",
         "contacts": [{name: value for name, value in whom.items() if value}],

@@ -69,7 +69,7 @@ async def test_a_status_that_comes_in_time_is_the_answer(
     [accepted] = await running.accepted()
     assert answer == {
         "messaging_product": "whatsapp",
-        "contacts": [{"input": ANN, "wa_id": ANN}],
+        "contacts": [{"input": f"+{ANN}", "wa_id": ANN}],
         "messages": [{"id": accepted["message_id"]}],
     }
     assert len(await running.events("SendUnknown")) == 1
