@@ -1,7 +1,7 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
 
-.PHONY: install run test machine fuzz lint types format bench chaos clean
+.PHONY: install run test machine fuzz lint types format bench chaos soak clean
 
 install: .venv/installed
 
@@ -42,6 +42,10 @@ bench: install
 # Gateways killed between every two steps, and at random under load; PostgreSQL and WhatsApp failing at length.
 chaos: install
 	CHAOS_LONG=1 CHAOS_KILLS=$${CHAOS_KILLS:-60} .venv/bin/pytest tests/chaos
+
+# Memory over thirty minutes at half of the load it can bear.
+soak: install
+	.venv/bin/python -m tests.bench.soak
 
 clean:
 	rm -rf .venv .ledgerline
