@@ -7,7 +7,11 @@ logged by class, never by text: the text of an error may quote what a customer w
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
@@ -33,6 +37,26 @@ def configure(*, pretty: bool) -> None:
     )
     logging.captureWarnings(True)  # noqa: FBT003 - aiohttp's may quote the name of a file
     logging.basicConfig(handlers=[_ByClassOnly()], level=logging.WARNING, force=True)
+
+
+class Sparing:
+    """A warning that a stranger can cause as often as they like: logged once in a while, the rest counted."""
+
+    def __init__(self, every: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`every`: seconds between two lines of the same fields."""
+        self._every = every
+        self._monotonic = monotonic
+        self._last: dict[tuple[object, ...], float] = {}
+        self._unsaid: Counter[tuple[object, ...]] = Counter()
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log, or count; `unsaid` is how many of the same were only counted before."""
+        same, now = (event, *fields.values()), self._monotonic()
+        if now - self._last.get(same, -math.inf) < self._every:
+            self._unsaid[same] += 1
+            return
+        self._last[same] = now
+        get_logger().warning(event, **fields, unsaid=self._unsaid.pop(same, 0))
 
 
 class _ByClassOnly(logging.Handler):

@@ -16,7 +16,7 @@ from domain.events import ConsentChanged, TemplateChanged
 from domain.facts import Fact
 from gateway import errors
 from gateway.gateway import GATEWAY, Gateway
-from gateway.logs import get_logger
+from gateway.logs import Sparing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE
 
@@ -102,6 +102,8 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
+_REFUSED: Final = Sparing(every=1.0)
+
 _SAID: Final = {
     200: ("stored", None),
     401: ("X-Hub-Signature-256 is missing or was made with another app secret", None),
@@ -115,5 +117,5 @@ def _answer(gateway: Gateway, result: str, status: int) -> web.Response:
     said, retry_after = _SAID[status]
     if status == 200:  # noqa: PLR2004 - HTTP
         return web.Response(text=said)
-    get_logger().warning("callback not stored", result=result, status=status)
+    _REFUSED.warning("callback not stored", result=result, status=status)
     return errors.in_dialect("/webhooks", status, said, retry_after=retry_after)
