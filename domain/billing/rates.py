@@ -1,0 +1,75 @@
+"""Rates, the cards they stand in, and which of them a message costs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rate:
+    """What one message costs: a line of a card."""
+
+    market: str
+    category: str
+    valid_from: date
+    valid_to: date | None
+    lower: int
+    upper: int | None
+    """Of the month's charged messages, both inclusive; None: all above."""
+    rate: Decimal
+    currency: str
+    line: int
+    """In the file."""
+
+    def holds(self, day: date, rank: int) -> bool:
+        """Whether it is the rate of the month's charged message number `rank` at a day."""
+        is_valid = self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+        return is_valid and self.lower <= rank and (self.upper is None or rank <= self.upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card that is right in itself."""
+
+    card_id: str
+    """Of its content: the same rates have the same id."""
+    rates: tuple[Rate, ...]
+    text: str
+
+
+class Found(NamedTuple):
+    """A rate and the card it stands in."""
+
+    rate: Rate
+    card_id: str
+
+
+Index = Mapping[tuple[str, str], Sequence[Found]]
+
+
+class Rates:
+    """All rates of one currency; those of imported cards come before those shipped."""
+
+    def __init__(self, currency: str, imported: Iterable[Card] = (), shipped: Iterable[Card] = ()) -> None:
+        self._indexes = tuple(_index(cards, currency) for cards in (imported, shipped))
+
+    def find(self, market: str, category: str, day: date, rank: int) -> Found | None:
+        """The rate of the `rank`th charged message of the month; of several begun, the newest."""
+        of_key = (found for index in self._indexes for found in index.get((market, category), ()))
+        return next((found for found in of_key if found.rate.holds(day, rank)), None)
+
+
+def _index(cards: Iterable[Card], currency: str) -> Index:
+    index: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for card in cards:
+        for rate in card.rates:
+            if rate.currency == currency:
+                index[rate.market, rate.category].append(Found(rate, card.card_id))
+    for found in index.values():
+        found.sort(key=lambda one: one.rate.valid_from, reverse=True)
+    return index
