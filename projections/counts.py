@@ -61,6 +61,13 @@ class CountedSend(Row):
     """Dispatch of the oldest attempt that WhatsApp itself says it took."""
     unknown_at: int | None = field(default=None, metadata=LARGEST)
     """Dispatch of the newest attempt in doubt: the one that a settlement is about."""
+    window_until: int | None = field(default=None, metadata=LARGEST)
+    """End of the window as the decision saw it; 0: closed or never open."""
+
+    @property
+    def dispatched_at(self) -> int | None:
+        """When it left, as far as known."""
+        return self.unknown_at if self.accepted_at is None else self.accepted_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,14 @@ class CountedDelivery(Row):
     participant: UUID
     send_id: UUID | None = field(default=None, metadata=LARGEST)
     line: str | None = field(default=None, metadata=LARGEST)
-    market: str | None = field(default=None, metadata=LARGEST)
+    market: str | None = field(default=None, metadata=SMALLEST)
+    """A number's prefix is smaller than a user id's country."""
     type: str | None = field(default=None, metadata=LARGEST)
     known: MessageState = field(default=status.EMPTY, metadata=known_as(("delivered_at",)))
+    in_free_entry: bool | None = field(default=None, metadata=LARGEST)
+    """WhatsApp names a free entry point as what holds it."""
+    position: int = field(default=0, metadata=SMALLEST)
+    """Of its first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +100,9 @@ class Report:
 
 
 class CountsProjection:
-    """The tables `counts_sends_v1` and `counts_deliveries_v1`, read as views of the same names without v1."""
+    """The tables `counts_sends_v2` and `counts_deliveries_v2`, read as views of the same names without v2."""
 
-    name = "counts_v1"
+    name = "counts_v2"
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
@@ -105,8 +117,8 @@ class CountsProjection:
 
     async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
         """Merge what the page tells of sends and deliveries."""
-        await self._sends.absorb(db, _sends(page))
-        await self._deliveries.absorb(db, _deliveries(page))
+        await self._sends.absorb(db, counted_sends(page))
+        await self._deliveries.absorb(db, counted_deliveries(page))
 
     async def report(
         self,
@@ -130,7 +142,8 @@ class CountsProjection:
         return Report(rows, {name: sum(row[name] for row in rows) for name in COUNTS}, as_of or 0)
 
 
-def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
+def counted_sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
+    """The row that each event of a send makes."""
     for item in items:
         match item.event:
             case SendRequested() as event:
@@ -143,6 +156,7 @@ def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
                     template=event.template,
                     category=event.category,
                     market=event.market,
+                    window_until=_window_until(event),
                 )
             case SendAccepted(send_id=send_id, dispatched_at=at):
                 yield CountedSend(UUID(send_id), accepted=True, accepted_at=at)
@@ -156,7 +170,8 @@ def _sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
                 pass
 
 
-def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
+def counted_deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
+    """The row that each event of an outbound message makes."""
     for item in items:
         match item.event:
             case StatusReceived() as event if _counts(event):
@@ -167,11 +182,24 @@ def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
                     line=event.line,
                     market=event.market,
                     known=_charged(event),
+                    in_free_entry=_names_free_entry(event) or None,
+                    position=item.position,
                 )
             case MessageReceived(source="echo") as echo:
-                yield CountedDelivery(UUID(echo.message_key), NOBODY, line=echo.line, type=echo.type)
+                yield CountedDelivery(
+                    UUID(echo.message_key),
+                    NOBODY,
+                    line=echo.line,
+                    type=echo.type,
+                    position=item.position,
+                )
             case SendAccepted() | SendSettled() as outcome if outcome.message_key:
-                yield CountedDelivery(UUID(outcome.message_key), NOBODY, send_id=UUID(outcome.send_id))
+                yield CountedDelivery(
+                    UUID(outcome.message_key),
+                    NOBODY,
+                    send_id=UUID(outcome.send_id),
+                    position=item.position,
+                )
             case _:
                 pass
 
@@ -179,6 +207,16 @@ def _deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
 def _counts(event: StatusReceived) -> bool:
     """Whether it tells of the line's own messages: told live, or asked for later."""
     return event.source in ("live", "history")
+
+
+def _window_until(event: SendRequested) -> int | None:
+    window = event.decision.get("window")
+    return None if window is None else int(window.get("open_until") or 0)
+
+
+def _names_free_entry(event: StatusReceived) -> bool:
+    origin = (event.conversation or {}).get("origin")
+    return isinstance(origin, str) and origin.replace("-", "_") == "referral_conversion"
 
 
 def _charged(event: StatusReceived) -> MessageState:

@@ -1,5 +1,5 @@
 -- ddl --
-create table if not exists {schema}.counts_sends_v1 (
+create table if not exists {schema}.counts_sends_v2 (
   send_id uuid primary key,
   line text collate "C",
   caller text collate "C",
@@ -10,12 +10,13 @@ create table if not exists {schema}.counts_sends_v1 (
   market text collate "C",
   accepted boolean,
   accepted_at bigint,
-  unknown_at bigint
+  unknown_at bigint,
+  window_until bigint
 );
-create index if not exists counts_sends_v1_dispatched
-  on {schema}.counts_sends_v1 (coalesce(accepted_at, unknown_at)) where accepted;
+create index if not exists counts_sends_v2_dispatched
+  on {schema}.counts_sends_v2 (coalesce(accepted_at, unknown_at)) where accepted;
 
-create table if not exists {schema}.counts_deliveries_v1 (
+create table if not exists {schema}.counts_deliveries_v2 (
   message_key uuid not null,
   participant uuid not null,
   send_id uuid,
@@ -30,54 +31,60 @@ create table if not exists {schema}.counts_deliveries_v1 (
   pricing_billable boolean,
   pricing_status text collate "C",
   pricing_at bigint,
+  in_free_entry boolean,
+  position bigint not null,
   primary key (message_key, participant)
 );
-create index if not exists counts_deliveries_v1_delivered on {schema}.counts_deliveries_v1 (delivered_at);
-create index if not exists counts_deliveries_v1_send on {schema}.counts_deliveries_v1 (send_id)
+create index if not exists counts_deliveries_v2_delivered on {schema}.counts_deliveries_v2 (delivered_at);
+create index if not exists counts_deliveries_v2_send on {schema}.counts_deliveries_v2 (send_id)
   where send_id is not null;
 
 create or replace view {schema}.counts_sends as
   select send_id, line, caller, kind, type, template, category, market, accepted,
     coalesce(accepted_at, unknown_at) as dispatched_at
-  from {schema}.counts_sends_v1;
+  from {schema}.counts_sends_v2;
 create or replace view {schema}.counts_deliveries as
   select message_key, participant, send_id, line, market, type, delivered_at,
     pricing_model, pricing_type, pricing_category, pricing_subtype, pricing_billable
-  from {schema}.counts_deliveries_v1;
+  from {schema}.counts_deliveries_v2;
 
 -- load send --
-select send_id, line, caller, kind, type, template, category, market, accepted, accepted_at, unknown_at
-from {schema}.counts_sends_v1
+select send_id, line, caller, kind, type, template, category, market, accepted, accepted_at, unknown_at,
+  window_until
+from {schema}.counts_sends_v2
 where send_id = any ($1::uuid[])
 
 -- save send --
-insert into {schema}.counts_sends_v1
-select r.* from unnest($1::{schema}.counts_sends_v1[]) as r
+insert into {schema}.counts_sends_v2
+select r.* from unnest($1::{schema}.counts_sends_v2[]) as r
 on conflict (send_id) do update set (
-  line, caller, kind, type, template, category, market, accepted, accepted_at, unknown_at
+  line, caller, kind, type, template, category, market, accepted, accepted_at, unknown_at,
+  window_until
 ) = row (
   excluded.line, excluded.caller, excluded.kind, excluded.type, excluded.template,
-  excluded.category, excluded.market, excluded.accepted, excluded.accepted_at, excluded.unknown_at
+  excluded.category, excluded.market, excluded.accepted, excluded.accepted_at, excluded.unknown_at,
+  excluded.window_until
 )
 
 -- load delivery --
 select d.message_key, d.participant, d.send_id, d.line, d.market, d.type, d.delivered_at,
   d.pricing_model, d.pricing_type, d.pricing_category, d.pricing_subtype, d.pricing_billable,
-  d.pricing_status, d.pricing_at
-from {schema}.counts_deliveries_v1 d
+  d.pricing_status, d.pricing_at, d.in_free_entry, d.position
+from {schema}.counts_deliveries_v2 d
 join unnest($1::uuid[], $2::uuid[]) as k (message_key, participant) using (message_key, participant)
 
 -- save delivery --
-insert into {schema}.counts_deliveries_v1
-select r.* from unnest($1::{schema}.counts_deliveries_v1[]) as r
+insert into {schema}.counts_deliveries_v2
+select r.* from unnest($1::{schema}.counts_deliveries_v2[]) as r
 on conflict (message_key, participant) do update set (
   send_id, line, market, type, delivered_at,
   pricing_model, pricing_type, pricing_category, pricing_subtype, pricing_billable,
-  pricing_status, pricing_at
+  pricing_status, pricing_at, in_free_entry, position
 ) = row (
   excluded.send_id, excluded.line, excluded.market, excluded.type, excluded.delivered_at,
   excluded.pricing_model, excluded.pricing_type, excluded.pricing_category, excluded.pricing_subtype,
-  excluded.pricing_billable, excluded.pricing_status, excluded.pricing_at
+  excluded.pricing_billable, excluded.pricing_status, excluded.pricing_at,
+  excluded.in_free_entry, excluded.position
 )
 
 -- as of --

@@ -54,6 +54,8 @@ class Unit:
     """WhatsApp says of the message itself that a free entry point holds it."""
     pricing: Mapping[str, Any] | None = None
     """WhatsApp's own."""
+    position: int = 0
+    """Where the log begins to tell of it."""
 
     @property
     def order(self) -> tuple[int, UUID, UUID]:
@@ -99,6 +101,13 @@ def price(units: Iterable[Unit], *, eras: Sequence[Era], rates: Rates, zone: tzi
     """The charges of the units of whole months, in order."""
     pricer = Pricer(eras, rates, zone)
     return (pricer.charge(unit) for unit in sorted(units, key=lambda unit: unit.order))
+
+
+def accrual(unit: Unit, *, eras: Sequence[Era], zone: tzinfo) -> Charge:
+    """Where a unit that is not delivered yet belongs; it costs nothing so far."""
+    day = datetime.fromtimestamp(unit.at, zone).date()
+    terms = market_of(unit.prefix, day), category_of(unit)
+    return Charge(unit, day, era_of(day, eras).name, *terms, free_because=None, billable=False)
 
 
 class Pricer:

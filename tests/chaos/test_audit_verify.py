@@ -78,8 +78,8 @@ DAMAGES = {
     "update ledgerline.sends_v2 set state = 'failed' where state = 'accepted'": {"messages_v2"},
     "update ledgerline.window_v2 set version = version + 1": {"window_v2"},
     "insert into ledgerline.lines_v2 (line) values ('1')": {"lines_v2"},
-    "update ledgerline.counts_sends_v1 set accepted_at = accepted_at - 1": {"counts_v1"},
-    "update ledgerline.projection_checkpoints set position = position - 3": {"counts_v1", "messages_v2"},
+    "update ledgerline.counts_sends_v2 set accepted_at = accepted_at - 1": {"counts_v2"},
+    "update ledgerline.projection_checkpoints set position = position - 3": {"counts_v2", "messages_v2"},
 }
 """What is done to the log, and the checks that must find it; others may find it too."""
 

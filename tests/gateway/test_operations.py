@@ -54,7 +54,7 @@ async def test_a_running_gateway_is_live_and_ready_without_a_key(running: Runnin
     assert {name: one["lag"] for name, one in body["projections"].items()} == dict.fromkeys(
         body["projections"], 0
     )
-    assert {"window_v2", "messages_v2", "counts_v1", "templates_v2"} <= body["projections"].keys()
+    assert {"window_v2", "messages_v2", "counts_v2", "templates_v2"} <= body["projections"].keys()
 
 
 async def test_without_its_database_a_gateway_is_live_but_not_ready_and_sends_nothing(

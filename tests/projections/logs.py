@@ -26,8 +26,10 @@ TABLES = {
     "messages_v1": "message_key, participant, at, line, direction, send_id, group_key, type, subtype, "
     "market, accepted, reached, sent_at, delivered_at, read_at, failed_at, failed_code, pricing_model, "
     "pricing_type, pricing_category, pricing_subtype, pricing_billable, pricing_status, pricing_at, state",
-    "counts_sends_v1": "*",
-    "counts_deliveries_v1": "*",
+    "counts_sends_v2": "*",
+    "counts_deliveries_v2": "message_key, participant, send_id, line, market, type, delivered_at, "
+    "pricing_model, pricing_type, pricing_category, pricing_subtype, pricing_billable, pricing_status, "
+    "pricing_at, in_free_entry",
     "lines_v2": "line, last_webhook_at, last_send_at",
     "observed_v1": "send_id, decided_at, line, caller, face, type, verdict, reason",
     "templates_v2": "account, name, language, status_at, status_key, status, reason, category_at, "
