@@ -43,8 +43,8 @@ def read(text: str, *, currency: str | None = None, beside: Sequence[Card] = ())
     if not rates and not problems:
         problems.append("line 1: the file holds no rates")
     if not problems:
-        problems += tiers_wrong(rates)
-        problems += overlaps(rates, beside)
+        found = sorted([*tiers_wrong(rates), *overlaps(rates, beside)])
+        problems += [f"line {line}: {what}" for line, what in found]
     if problems:
         return Wrong(problems)
     return Card(_id_of(rates), tuple(rates), text)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Rate:
     """What one message costs: a line of a card."""
 

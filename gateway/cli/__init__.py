@@ -9,7 +9,7 @@ import cyclopts
 
 from gateway import doctor as examination
 from gateway.audit import AuditError
-from gateway.cli import audit, imports, report, serve
+from gateway.cli import audit, imports, rates, report, serve
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
@@ -20,7 +20,7 @@ app = cyclopts.App(
 )
 for command in (serve.serve, serve.simulate):
     app.command(command)
-for group in (audit, imports, report):
+for group in (audit, imports, rates, report):
     app.command(group.app)
 
 

@@ -71,6 +71,7 @@ def test_every_problem_of_a_file_is_named_at_once() -> None:
             "line 3: a gap: the tier of line 2",
         ),
         ((RIGHT.replace(",,", ",1:9,"), RIGHT.replace(",,", ",9:MAX,")), "line 3: the tier overlaps"),
+        ((RIGHT, RIGHT.replace("2026-04-01", "")), "line 3: overlaps line 2"),
         ((), "line 1: the file holds no rates"),
     ],
 )

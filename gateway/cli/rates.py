@@ -1,0 +1,90 @@
+"""`ledgerline rates`: what messages cost."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+import cyclopts
+
+from domain.billing.cards import Wrong, read, shipped
+from domain.billing.rates import Card
+from gateway import settings as configuration
+from gateway.app import utc_now
+from gateway.cli.database import open_log, settings_for_log
+from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
+from gateway.settings import Settings
+from gateway.store.rate_cards import Known, RateCards
+
+app = cyclopts.App(name="rates", help="Rate cards: what messages cost.")
+
+
+@app.command(name="check")
+def check(file: Path, /, *, data_dir: DataDir = None) -> None:
+    """Name everything that is wrong with a rate card by its line; nothing is imported."""
+    currency = configuration.load(**given(data_dir)).currency
+    checked = read(_text(file), currency=currency)
+    if isinstance(checked, Wrong):
+        _refuse(checked)
+    else:
+        say(f"{_told(checked)}: all right")
+
+
+@app.command(name="import")
+def import_card(file: Path, /, *, data_dir: DataDir = None) -> None:
+    """Import a card (CSV: market,category,tier,rate,currency,valid_from,valid_to); all of it or nothing."""
+    run(_import(settings_for_log(data_dir), file))
+
+
+@app.command(name="list")
+def listing(*, data_dir: DataDir = None) -> None:
+    """List the cards that prices come from, imported and shipped."""
+    run(_list(settings_for_log(data_dir)))
+
+
+async def _import(settings: Settings, file: Path) -> None:
+    text = _text(file)
+    async with open_log(settings) as (pool, _):
+        found = await RateCards(settings.schema_name).add(
+            pool, text, currency=settings.currency, source=file.name, by=getpass.getuser(), now=utc_now()
+        )
+    match found:
+        case Wrong():
+            _refuse(found)
+        case Known(card_id):
+            say(f"{card_id} was imported before")
+        case Card():
+            say(f"{_told(found)}: imported")
+
+
+async def _list(settings: Settings) -> None:
+    async with open_log(settings) as (pool, _), pool.acquire() as db:
+        imported = await RateCards(settings.schema_name).all(db)
+    for one in imported:
+        say(f"{_told(one.card)}, imported {one.at:%Y-%m-%dT%H:%M:%SZ} by {one.by} from {one.source}")
+    for card in shipped():
+        say(f"{_told(card)}, shipped: counts where no imported card does")
+
+
+def _told(card: Card) -> str:
+    first = min(rate.valid_from for rate in card.rates)
+    ends = [rate.valid_to for rate in card.rates]
+    last = "open" if None in ends else max(end for end in ends if end)
+    currencies = ", ".join(sorted({rate.currency for rate in card.rates}))
+    return f"{card.card_id}  {currencies}  {first} to before {last}  {len(card.rates)} rates"
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CannotStartError(f"{file}: {why}") from None
+
+
+def _refuse(wrong: Wrong) -> None:
+    for problem in wrong.problems:
+        complain(problem)
+    complain(f"{len(wrong.problems)} problem(s); nothing was imported")
+    sys.exit(1)

@@ -1,0 +1,74 @@
+"""The imported rate cards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.billing.cards import Wrong, read, shipped
+from domain.billing.rates import Card, Rates
+from gateway.store.postgres import Pool
+from projections.rows import Connection
+from projections.sql import load
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A card, and where it came from."""
+
+    card: Card
+    at: datetime
+    by: str
+    source: str
+    """Name of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The same rates were imported before."""
+
+    card_id: str
+
+
+class RateCards:
+    """The table `rate_cards`."""
+
+    def __init__(self, schema: str) -> None:
+        """`schema`: the log's."""
+        self._sql = load("gateway.store", "rate_cards.sql", schema)
+
+    async def all(self, db: Connection) -> list[Imported]:
+        """Every imported card, the oldest first."""
+        return [
+            Imported(_read(row["body"]), row["imported_at"], row["imported_by"], row["source"])
+            for row in await db.fetch(self._sql["all"])
+        ]
+
+    async def rates(self, db: Connection, currency: str) -> Rates:
+        """What costs how much: imported and shipped."""
+        return Rates(currency, [one.card for one in await self.all(db)], shipped())
+
+    async def add(
+        self, pool: Pool, text: str, *, currency: str, source: str, by: str, now: datetime
+    ) -> Card | Known | Wrong:
+        """Import a whole file, or nothing of it."""
+        async with pool.acquire() as db, db.transaction():
+            await db.execute(self._sql["lock"])
+            others = [one.card for one in await self.all(db)]
+            checked = read(text, currency=currency)
+            if isinstance(checked, Wrong):
+                return checked
+            if any(one.card_id == checked.card_id for one in others):
+                return Known(checked.card_id)
+            checked = read(text, currency=currency, beside=others)
+            if isinstance(checked, Card):
+                await db.execute(self._sql["add"], checked.card_id, now, by, source, text)
+            return checked
+
+
+def _read(body: str) -> Card:
+    """A stored card was right when it was imported."""
+    card = read(body)
+    if isinstance(card, Wrong):
+        raise ValueError("a stored rate card can't be read: " + "; ".join(card.problems))  # noqa: TRY004
+    return card

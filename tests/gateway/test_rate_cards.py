@@ -1,0 +1,92 @@
+"""Rate cards by the command line, kept beside the log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from running import MASTER_KEY
+
+from domain.billing.cards import Wrong
+from domain.billing.rates import Card
+from gateway.store.migrate import migrate
+from gateway.store.postgres import connect_pool
+from gateway.store.rate_cards import Known, RateCards
+from projections import catalogue
+
+HEAD = "market,category,tier,rate,currency,valid_from,valid_to\n"
+RIGHT = HEAD + "India,utility,,0.0014,USD,2026-10-01,\nIndia,marketing,,0.0118,USD,2026-10-01,\n"
+WRONG = RIGHT + "India,postage,,0.1,USD,2026-10-01,\n"
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(database: str, tmp_path: Path) -> Command:
+    """Runs the real command on the test's database."""
+    told = {"DATABASE_URL": database, "MASTER_KEY": MASTER_KEY, "CURRENCY": "USD"}
+    environment = {f"LEDGERLINE_{name}": value for name, value in told.items()} | {"PATH": "/usr/bin:/bin"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).parent / "ledgerline"
+        return subprocess.run(  # noqa: S603 - our own program
+            [program, *words], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_a_card_is_checked_imported_once_and_listed(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "october.csv"
+    file.write_text(RIGHT)
+
+    checked = command("rates", "check", str(file))
+    imported = command("rates", "import", str(file))
+    again = command("rates", "import", str(file))
+    listed = command("rates", "list")
+
+    assert (checked.returncode, imported.returncode, again.returncode) == (0, 0, 0), imported.stderr
+    card_id = imported.stdout.split()[0]
+    assert imported.stdout == f"{card_id}  USD  2026-10-01 to before open  2 rates: imported\n"
+    assert again.stdout == f"{card_id} was imported before\n"
+    mine, *shipped = listed.stdout.splitlines()
+    assert mine.startswith(card_id)
+    assert mine.endswith("from october.csv")
+    assert all(line.endswith("shipped: counts where no imported card does") for line in shipped)
+
+
+def test_a_wrong_card_is_named_by_line_and_nothing_of_it_imported(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "october.csv"
+    file.write_text(WRONG)
+
+    checked = command("rates", "check", str(file))
+    imported = command("rates", "import", str(file))
+
+    assert (checked.returncode, imported.returncode) == (1, 1)
+    assert "line 4: category 'postage'" in checked.stderr
+    assert "line 4: category 'postage'" in imported.stderr
+    assert "imported" not in command("rates", "list").stdout.replace("no imported card", "")
+    assert "no such file" in command("rates", "check", "absent.csv").stderr.lower()
+
+
+async def test_a_card_that_overlaps_an_imported_one_is_refused(database: str) -> None:
+    await migrate(database, "ledgerline", extra_ddl=catalogue.ddl("ledgerline"))
+    cards = RateCards("ledgerline")
+
+    async with connect_pool(database, "ledgerline") as pool:
+        told = {"currency": "USD", "source": "x.csv", "by": "ops", "now": NOW}
+        first = await cards.add(pool, RIGHT, **told)
+        again = await cards.add(pool, RIGHT, **told)
+        refused = await cards.add(pool, RIGHT.replace("0.0014", "0.002"), **told)
+        async with pool.acquire() as db:
+            kept = await cards.all(db)
+
+    assert isinstance(first, Card)
+    assert again == Known(first.card_id)
+    assert isinstance(refused, Wrong)
+    assert refused.problems[0].startswith(f"line 2: overlaps card {first.card_id}, line 2")
+    assert [(one.card, one.by, one.at) for one in kept] == [(first, "ops", NOW)]
