@@ -30,10 +30,10 @@ async def settle(request: web.Request) -> web.Response:
     found = await _found(gateway, request.match_info["send_id"])
     if found is None or not caller.reaches(found.asked.line or ""):
         raise query.not_found("This log knows no send with this id.")
-    if found.unknown is None:
-        raise _conflict(found.state)
     if await reported(gateway, found.send_id):
         raise _conflict("accepted")
+    if found.unknown is None:
+        raise _conflict(found.state)
     try:
         return await _settle(gateway, caller, found, word)
     except (NotTaken, InDoubt, *DATABASE_GONE):

@@ -136,6 +136,8 @@ async def test_whatsapps_word_outranks_an_operators(
     status, answer = await running.send(TEMPLATE, headers=KEYED)
     assert (status, running.headers["Ledgerline-Outcome"]) == (200, "accepted")
     assert answer["messages"] == [{"id": (await running.accepted())[0]["message_id"]}]
+    status, problem = await settle(running, send_id, "failed")
+    assert (status, problem["state"]) == (409, "accepted")
 
 
 async def test_what_whatsapp_reports_of_an_attempt_ends_the_doubt_about_the_next(
