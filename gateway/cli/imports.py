@@ -13,6 +13,7 @@ from gateway.app import utc_now
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.terminal import CannotStartError, DataDir, complain, run, say
 from gateway.imports import consents, windows
+from gateway.imports.csv_file import UnreadableError
 from gateway.settings import Settings, SettingsError
 from gateway.store.outcomes import InDoubt, NotTaken
 
@@ -49,7 +50,7 @@ def import_consents(file: Path, /, *, skip_bad: bool = False, data_dir: DataDir 
     now = utc_now()
     try:
         checked = consents.check(file, lines=settings.lines, now=now)
-    except consents.UnreadableError as error:
+    except UnreadableError as error:
         raise CannotStartError(str(error)) from None
     for problem in checked.problems:
         complain(problem)

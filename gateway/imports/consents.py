@@ -6,15 +6,16 @@ conversation a choice stands; it binds every line all the same. The same file ag
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from domain.facts import Alias
 from gateway.consents import NoConsentError, Told, fact, person, told
+from gateway.imports import csv_file
+from gateway.imports.csv_file import Cells
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended
 
@@ -53,54 +54,24 @@ class Imported:
     """Told before, by a file or by the API."""
 
 
-class UnreadableError(Exception):
-    """The file as a whole can't be read; the text says why."""
-
-
 def check(path: Path, *, lines: Sequence[str], now: datetime) -> Checked:
     """Read the whole file. `lines`: those configured; `now`: later times are refused.
 
     Raises UnreadableError.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _checked(csv.reader(file, strict=True), lines, now)
-    except OSError as error:
-        raise UnreadableError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UnreadableError(f"{path}: is not UTF-8; save it as CSV UTF-8") from None
-
-
-class _Reader(Iterator[list[str]], Protocol):
-    @property
-    def line_num(self) -> int: ...
-
-
-def _checked(rows: _Reader, lines: Sequence[str], now: datetime) -> Checked:
     choices: list[Choice] = []
     problems: list[str] = []
-    try:
-        header = [name.strip().lower() for name in next(rows, [])]
-        if sorted(set(header) - {"line"}) != sorted(COLUMNS) or len(set(header)) < len(header):
-            raise UnreadableError(f"line 1: must be the header {','.join(COLUMNS)}, and line where wanted")
-        for row in rows:
-            if not row:
-                continue
-            found = _read(header, row, lines, now)
-            if isinstance(found, Choice):
-                choices.append(found)
-            else:
-                problems.append(f"line {rows.line_num}: {found}")
-    except csv.Error as error:
-        raise UnreadableError(f"line {rows.line_num}: is no CSV ({error})") from None
+    for number, cells in csv_file.rows(path, COLUMNS, optional=("line",)):
+        found = cells if isinstance(cells, str) else _read(cells, lines, now)
+        if isinstance(found, Choice):
+            choices.append(found)
+        else:
+            problems.append(f"line {number}: {found}")
     return Checked(choices, problems)
 
 
-def _read(header: Sequence[str], row: Sequence[str], lines: Sequence[str], now: datetime) -> Choice | str:
+def _read(given: Cells, lines: Sequence[str], now: datetime) -> Choice | str:
     """The choice a line tells, or what is wrong with it."""
-    if len(row) != len(header):
-        return f"has {len(row)} columns, not {len(header)}"
-    given = {name: text.strip() for name, text in zip(header, row, strict=True)}
     alias, line = person(given["contact"]), given.get("line") or lines[0]
     if alias is None:
         return "contact must be a phone number in digits, with or without +, or a user id (CC.…)"

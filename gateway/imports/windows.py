@@ -6,12 +6,11 @@ recorded; the same file again records nothing new.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from domain.events import MessageReceived
 from domain.facts import Alias, AliasKind, Fact, Person
@@ -22,6 +21,8 @@ from domain.openers import Openers
 from domain.people import canonical
 from domain.window import LENGTH
 from gateway.consents import person
+from gateway.imports import csv_file
+from gateway.imports.csv_file import Cells, UnreadableError
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended
 
@@ -72,52 +73,24 @@ class Imported:
 
 def check(path: Path, *, lines: Sequence[str], now: datetime) -> Checked | Wrong:
     """Read the whole file. `lines`: those that may be named; `now`: later times are refused."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _checked(csv.reader(file, strict=True), lines, int(now.timestamp()))
-    except OSError as error:
-        return Wrong([f"{path}: {error.strerror}"])
-    except UnicodeDecodeError:
-        return Wrong([f"{path}: is not UTF-8; save it as CSV UTF-8"])
-
-
-def _checked(rows: _Reader, lines: Sequence[str], now: int) -> Checked | Wrong:
     problems: list[str] = []
     found: dict[Inbound, None] = {}
-    skipped = 0
-    for number, row in _numbered(rows, problems):
-        read = _read(row, lines, now)
-        if isinstance(read, list):
-            problems += [f"line {number}: {problem}" for problem in read]
-        elif read.at <= now - LENGTH:
-            skipped += 1
-        else:
-            found[read] = None
+    skipped, at = 0, int(now.timestamp())
+    try:
+        for number, cells in csv_file.rows(path, COLUMNS):
+            read = [cells] if isinstance(cells, str) else _read(cells, lines, at)
+            if isinstance(read, list):
+                problems += [f"line {number}: {problem}" for problem in read]
+            elif read.at <= at - LENGTH:
+                skipped += 1
+            else:
+                found[read] = None
+    except UnreadableError as error:
+        problems.append(str(error))
     return Wrong(problems) if problems else Checked([*found], skipped)
 
 
-class _Reader(Iterator[list[str]], Protocol):
-    @property
-    def line_num(self) -> int: ...
-
-
-def _numbered(rows: _Reader, problems: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Each row by its columns, with the number of its (last) line; what is no row becomes a problem."""
-    try:
-        header = [name.strip().lower() for name in next(rows, [])]
-        if sorted(header) != sorted(COLUMNS):
-            problems.append(f"line 1: must be the header {','.join(COLUMNS)}, with commas between")
-            return
-        for row in rows:
-            if len(row) == len(header):
-                yield rows.line_num, dict(zip(header, (text.strip() for text in row), strict=True))
-            elif row:
-                problems.append(f"line {rows.line_num}: has {len(row)} columns, not {len(header)}")
-    except csv.Error as error:
-        problems.append(f"line {rows.line_num}: is no CSV ({error})")
-
-
-def _read(row: Mapping[str, str], lines: Sequence[str], now: int) -> Inbound | list[str]:
+def _read(row: Cells, lines: Sequence[str], now: int) -> Inbound | list[str]:
     problems = []
     if row["line"] not in lines:
         problems.append(f"line is not configured; these are: {', '.join(lines)}")

@@ -24,6 +24,7 @@ from running import ANN, LINE, Running, Start, whatsapp
 
 from gateway import logs
 from gateway.imports import consents, windows
+from gateway.imports.csv_file import UnreadableError
 from gateway.store.postgres import Connection
 
 SECRETS = (ANN, "Ann Example", "On its way")
@@ -517,7 +518,7 @@ def test_a_file_is_read_or_its_lines_are_named_without_their_content(
     path.write_bytes(other)
     try:
         problems = [*problems, *consents.check(path, lines=[LINE], now=now).problems]
-    except consents.UnreadableError as error:
+    except UnreadableError as error:
         problems = [*problems, str(error)]
     assert all(re.match(r"line [0-9]+: |/", problem) for problem in problems), problems
     assert [secret for secret in SECRETS if secret in "".join(problems)] == []

@@ -13,7 +13,8 @@ import pytest
 from running import ANN, LINE, MASTER_KEY, Running
 
 from gateway.app import utc_now
-from gateway.imports.consents import UnreadableError, check
+from gateway.imports.consents import check
+from gateway.imports.csv_file import UnreadableError
 
 COMMAND = (sys.executable, "-c", "from gateway.cli import main; main()")
 ROOT = Path(__file__).parents[2]
