@@ -49,6 +49,10 @@ def serve(
 
     --workers: so many processes on the one port, for as many cores.
     """
+    if sandbox and host != LOOPBACK:
+        raise CannotStartError(
+            f"--sandbox listens on {LOOPBACK} only, because its controls ask for no key: leave --host out"
+        )
     if sandbox and workers > 1:
         raise CannotStartError("--sandbox has its simulator in the one process: leave --workers out")
     own = dict(sandboxed.SETTINGS) if sandbox else {}

@@ -201,6 +201,11 @@ async def served_is_ready(served: Served) -> bool:
     return False
 
 
+async def test_the_sandbox_is_for_its_own_machine(port: int) -> None:
+    code, said = await ended("serve", "--sandbox", "--host", "::", "--port", str(port))
+    assert (code, "--sandbox listens on 127.0.0.1 only" in said) == (1, True)
+
+
 async def test_the_sandbox_has_one_process(port: int) -> None:
     code, said = await ended("serve", "--sandbox", "--workers", "2", "--port", str(port))
     assert (code, "leave --workers out" in said) == (1, True)
