@@ -13,8 +13,8 @@ from gateway.access import caller_of
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY
 
-MESSAGES: Final = r"/{version:v\d+\.\d+}/{line:\d+}/messages"
-MARKETING_MESSAGES: Final = r"/{version:v\d+\.\d+}/{line:\d+}/marketing_messages"
+MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/messages"
+MARKETING_MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/marketing_messages"
 
 
 async def messages(request: web.Request) -> web.Response:

@@ -24,7 +24,7 @@ from gateway.gateway import GATEWAY, Gateway
 from gateway.logs import get_logger
 from gateway.upstream import Lost, NotSent
 
-PATH: Final = r"/{version:v\d+\.\d+}/media/{token:[A-Za-z0-9_=-]+\.[0-9a-f]{32}}"
+PATH: Final = r"/{version:v[0-9]+\.[0-9]+}/media/{token:[A-Za-z0-9_=-]+\.[0-9a-f]{32}}"
 HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
 """Where WhatsApp keeps media: the account's token goes nowhere else."""
 META: Final = (".facebook.com", ".instagram.com")

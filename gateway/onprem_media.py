@@ -21,7 +21,7 @@ from gateway.gateway import GATEWAY, Gateway
 from gateway.upstream import GRAPH_VERSION, Answered, Lost, NotSent
 
 COLLECTION: Final = "/v1/media"
-ONE: Final = r"/v1/media/{media:\d{1,32}}"
+ONE: Final = r"/v1/media/{media:[0-9]{1,32}}"
 LIMIT: Final = PASSAGES["media"].limit
 Response = aiohttp.ClientResponse | NotSent | Lost
 

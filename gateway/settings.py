@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     @classmethod
     def _digits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for line in value:
-            if not line.isdecimal():
+            if not (line.isascii() and line.isdigit()):
                 raise ValueError(f"{line!r} is no phone_number_id: digits only, with commas between")
         return value
 

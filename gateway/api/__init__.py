@@ -25,10 +25,10 @@ from gateway.api import (
 
 def add_routes(app: web.Application) -> None:
     """Every path under /api."""
-    conversation = r"/api/lines/{line:\d+}/conversations/{contact}"
+    conversation = r"/api/lines/{line:[0-9]+}/conversations/{contact}"
     app.router.add_get("/api/lines", lines.listing)
     app.router.add_get(f"{conversation}/window", windows.one)
-    app.router.add_post(r"/api/lines/{line:\d+}/windows", windows.many)
+    app.router.add_post(r"/api/lines/{line:[0-9]+}/windows", windows.many)
     app.router.add_get(f"{conversation}/events", events.of_conversation)
     app.router.add_get("/api/events", feed.feed)
     app.router.add_get("/api/messages", messages.search)

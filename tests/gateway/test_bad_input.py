@@ -522,3 +522,20 @@ def test_a_file_is_read_or_its_lines_are_named_without_their_content(
         problems = [*problems, str(error)]
     assert all(re.match(r"line [0-9]+: |/", problem) for problem in problems), problems
     assert [secret for secret in SECRETS if secret in "".join(problems)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v\u06626.0/{LINE}/messages",
+        f"/v26.\u0660/{LINE}",
+        f"/v26.0/{LINE.replace('1', chr(0x661))}/messages",
+        f"/v1/media/{chr(0x661) * 16}",
+    ],
+)
+async def test_a_digit_of_another_script_is_none(running: Running, path: str) -> None:
+    body = {"messaging_product": "whatsapp", "to": f"+{ANN}", "type": "text", "text": {"body": "Hi"}}
+    await running.writes()
+    assert (await running.get(path))[0] in (403, 404)
+    assert (await running.post(path, body))[0] in (403, 404, 405)
+    assert await running.accepted() == []
