@@ -33,7 +33,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/events", feed.feed)
     app.router.add_get("/api/messages", messages.search)
     app.router.add_get("/api/messages/{id:.+}/explanation", explanation.explanation)
-    app.router.add_post(r"/api/messages/{send_id:[0-9a-fA-F-]{36}}/settle", settle.settle)
+    app.router.add_post("/api/messages/{send_id:.+}/settle", settle.settle)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)
     app.router.add_get("/api/people/{contact}/consents", people.consent)

@@ -168,6 +168,12 @@ async def test_an_operator_settles(start: Start, monkeypatch: pytest.MonkeyPatch
         assert (status, answer["type"]) == (409, "urn:ledgerline:conflict")
 
 
+@pytest.mark.parametrize("id_", ["nope", "wamid.HBgM/7=", "00000000-0000-0000-0000-000000000001"])
+async def test_what_is_no_send_is_not_found(running: Running, id_: str) -> None:
+    status, problem = await settle(running, id_, "failed")
+    assert (status, problem["type"]) == (404, "urn:ledgerline:not-found")
+
+
 async def test_a_send_is_sent_again_only_at_an_operators_order(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
