@@ -38,7 +38,7 @@ async def search(request: web.Request) -> web.Response:
     line = query.line(request)
     caller = caller_of(request, Scope.READ, line)
     if line is None and caller.lines:
-        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
+        raise query.wanted("line", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
     reference, state = request.query.get("reference"), request.query.get("state")
     if state is not None and state not in STATES:
         raise query.bad("state", state, "one of " + ", ".join(STATES))

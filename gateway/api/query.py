@@ -24,6 +24,13 @@ def bad(name: str, value: str, right: str) -> errors.ProblemError:
     return errors.ProblemError(errors.problem(400, "bad-parameter", detail, parameter=name))
 
 
+def wanted(name: str, right: str) -> errors.ProblemError:
+    """A 400 that names what is missing, or of a kind that can't be quoted, and says what would be right."""
+    return errors.ProblemError(
+        errors.problem(400, "bad-parameter", f"{name} must be {right}.", parameter=name)
+    )
+
+
 def not_found(detail: str) -> errors.ProblemError:
     """A 404 in our own dialect."""
     return errors.ProblemError(errors.problem(404, "not-found", detail))

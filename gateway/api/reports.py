@@ -69,7 +69,7 @@ def reader(request: web.Request) -> tuple[ApiKey, str | None]:
     line = query.line(request)
     caller = caller_of(request, Scope.READ, line)
     if line is None and caller.lines:
-        raise query.bad("line", "", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
+        raise query.wanted("line", f"given: the key is bound to {', '.join(sorted(caller.lines))}")
     return caller, line
 
 

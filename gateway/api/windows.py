@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -23,6 +23,7 @@ from gateway.store.directory import Conversation
 from projections.window import Read
 
 MAX_CONTACTS = 1_000
+_WANTED: Final = 'a list of texts: the body is {"contacts": ["447700900123", …]}'
 
 
 async def one(request: web.Request) -> web.Response:
@@ -83,11 +84,11 @@ async def _contacts(request: web.Request) -> list[str]:
     try:
         contacts = orjson.loads(await request.read())["contacts"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise query.bad("contacts", "", 'given: the body is {"contacts": ["447700900123", …]}') from None
+        raise query.wanted("contacts", _WANTED) from None
     if not isinstance(contacts, list) or not all(isinstance(contact, str) for contact in contacts):
-        raise query.bad("contacts", "", "a list of texts")
+        raise query.wanted("contacts", _WANTED)
     if len(contacts) > MAX_CONTACTS:
-        raise query.bad("contacts", str(len(contacts)), f"at most {MAX_CONTACTS} contacts")
+        raise query.wanted("contacts", f"at most {MAX_CONTACTS} contacts, not {len(contacts)}")
     return contacts
 
 

@@ -157,6 +157,7 @@ async def test_a_wrong_list_of_contacts_is_refused_by_name(running: Running, bod
     status, answer = await running.post(f"/api/lines/{LINE}/windows", body)
     assert (status, answer["type"]) == (400, "urn:ledgerline:bad-parameter")
     assert answer["parameter"] == "contacts"
+    assert answer["detail"].startswith("contacts must be a")
 
 
 @pytest.mark.parametrize(
