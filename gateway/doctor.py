@@ -10,8 +10,10 @@ import asyncpg
 import orjson
 
 from gateway import settings as configuration
-from gateway.settings import Settings, SettingsError
-from gateway.store.postgres import DATABASE_GONE
+from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.store.keyring import WrongMasterKeyError
+from gateway.store.log import opens
+from gateway.store.postgres import DATABASE_GONE, connect
 from gateway.upstream import GRAPH_VERSION, Answered, Outcome, Upstream
 
 Finding = tuple[bool, str]
@@ -46,6 +48,8 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding, None]:
         yield await _database("DATABASE_URL", settings.database_url.get_secret_value())
         if settings.admin_database_url is not None:
             yield await _database("ADMIN_DATABASE_URL", settings.admin_database_url.get_secret_value())
+        if settings.master_key:
+            yield await _log(settings)
     token = settings.access_token.get_secret_value() if settings.access_token else ""
     upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
     try:
@@ -73,6 +77,24 @@ async def _database(name: str, url: str) -> Finding:
     finally:
         await connection.close()
     return True, f"database: PostgreSQL {version} answers"
+
+
+async def _log(settings: Settings) -> Finding:
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    keys = [master_key_bytes(key.get_secret_value()) for key in settings.master_key]
+    try:
+        db = await connect(url, settings.schema_name)
+        try:
+            begun = await opens(db, settings.schema_name, master_keys=keys)
+        finally:
+            await db.close()
+    except WrongMasterKeyError:
+        return False, "log: no LEDGERLINE_MASTER_KEY opens it; give the one that it was made with"
+    except (*DATABASE_GONE, asyncpg.PostgresError, ValueError) as error:
+        return False, f"log: it can't be read ({type(error).__name__}); check LEDGERLINE_DATABASE_URL"
+    if not begun:
+        return True, f"log: none in the schema {settings.schema_name} yet; the first start makes it"
+    return True, "log: the master key opens it"
 
 
 def _answer(what: str, outcome: Outcome) -> Finding:

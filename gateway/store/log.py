@@ -11,6 +11,8 @@ from secrets import randbits
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from domain.events import TOPICS, Event, Recorded, Undecodable, make
 from domain.facts import Fact, Person
 from domain.ids import Ids
@@ -20,7 +22,7 @@ from gateway.store.keyring import Masters, Wrapped, associated_data, new_key
 from gateway.store.opening import Opener
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Outcome, Stale
 from gateway.store.patience import within
-from gateway.store.postgres import NO_LIMIT, Pool, Postgres
+from gateway.store.postgres import NO_LIMIT, Connection, Pool, Postgres
 from gateway.store.writer import Writer
 from projections.sql import load
 
@@ -190,16 +192,35 @@ class Log:
         await self._pool.execute(self._drop_keys, now, oldest_month)
 
 
+async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) -> bool:
+    """Whether there is a log and one of the keys opens it; False where none was begun.
+
+    Nothing is written. Raises WrongMasterKeyError.
+    """
+    try:
+        log_id = await db.fetchval(load("gateway.store", "queries.sql", schema)["identity"])
+        row = await db.fetchrow(load("gateway.store", "directory.sql", schema)["pepper"])
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return False
+    if log_id is None or row is None:
+        return False
+    Masters(master_keys).unwrap(Wrapped(*row), _bound(log_id))
+    return True
+
+
 async def _pepper(pool: Pool, schema: str, masters: Masters, log_id: UUID) -> bytes:
     """The secret of all keyed ids: random, made with the log, never changed."""
     sql = load("gateway.store", "directory.sql", schema)
-    bound = log_id.bytes + b"pepper"
-    wrapped = masters.wrap(new_key(), bound)
+    wrapped = masters.wrap(new_key(), _bound(log_id))
     await pool.execute(sql["begin"], wrapped.data, wrapped.master_id)
     row = await pool.fetchrow(sql["pepper"])
     if row is None:
         raise LookupError("the directory has no pepper although it was just made")
-    return masters.unwrap(Wrapped(row["pepper"], row["master_id"]), bound)
+    return masters.unwrap(Wrapped(*row), _bound(log_id))
+
+
+def _bound(log_id: UUID) -> bytes:
+    return log_id.bytes + b"pepper"
 
 
 _FIELDS: Final = {topic: {field.name for field in fields(event)} for topic, event in TOPICS.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,8 +17,11 @@ from gateway.doctor import examine
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.graph import graph_app, serving
 from gateway.sandbox.simulator import create_simulator
+from gateway.store.log import Log
+from gateway.store.postgres import Pool
 
 NOBODY = "http://127.0.0.1:9"
+OTHER_KEY = "B" * 43 + "="
 LINE = f"upstream: line {sandboxed.LINE}"
 
 
@@ -148,6 +152,26 @@ async def test_a_database_that_forgets_in_a_crash_is_wrong(
     code, said = await examined(upstream_url=upstream, master_key=master_key, database_url=database)
     assert code == 1
     assert said[0] == "wrong database: fsync is off, so a crash may lose what was acknowledged"
+
+
+async def test_a_log_that_was_not_begun_is_none_yet(
+    empty_database: str, database: str, upstream: str, master_key: str
+) -> None:
+    for url in (empty_database, database):
+        _, said = await examined(upstream_url=upstream, master_key=master_key, database_url=url)
+        assert said[1] == "ok log: none in the schema ledgerline yet; the first start makes it"
+
+
+async def test_the_master_key_is_tried(database: str, pool: Pool, upstream: str, master_key: str) -> None:
+    async with Log.open(database, pool, "ledgerline", master_keys=[base64.b64decode(master_key)]):
+        pass
+    given = {"upstream_url": upstream, "database_url": database}
+
+    _, said = await examined(master_key=f"{OTHER_KEY},{master_key}", **given)
+    assert said[1] == "ok log: the master key opens it"
+    code, said = await examined(master_key=OTHER_KEY, **given)
+    assert code == 1
+    assert said[1] == "wrong log: no LEDGERLINE_MASTER_KEY opens it; give the one that it was made with"
 
 
 @pytest.fixture
