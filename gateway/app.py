@@ -175,7 +175,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             delivery=Delivery(schema),
             refusals=Refusals(schema),
             lines=Lines(schema),
-            templates=Templates(templates, log, pool, account=settings.waba, lacks=template_sync.lacks),
+            templates=Templates(templates, log, pool, sync=template_sync),
             template_sync=template_sync,
             numbers=Numbers(upstream),
             runner=runner,

@@ -88,7 +88,8 @@ async def _template(gateway: Gateway, one: Send) -> templates.Known:
     asked = one.asked
     if asked.template is None or asked.language is None:
         return templates.Known()
-    return await gateway.templates.known(asked.template, asked.language, one.now) or templates.Known()
+    known = await gateway.templates.known(one.line, asked.template, asked.language, one.now)
+    return known or templates.Known()
 
 
 def _category(one: Send, known: templates.Known) -> str | None:

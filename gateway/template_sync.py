@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -35,11 +35,12 @@ SURE: Final = timedelta(minutes=10)
 MOST_PAGES: Final = 1_000
 PATIENCE: Final = 5.0
 """Seconds that the log may take to record what a look found."""
-_QUERY: Final = {
+_TEMPLATES: Final = {
     "fields": "id,name,language,status,category,previous_category,quality_score,rejected_reason,"
     "parameter_format,components",
     "limit": "100",
 }
+_NUMBERS: Final = {"fields": "id", "limit": "100"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class TemplateSync:
         self._alone = asyncio.Lock()
         self._looked_at: datetime | None = None
         self._listed: frozenset[tuple[str | None, str | None]] = frozenset()
+        self._lines: frozenset[str] | None = None
 
     async def run(self) -> None:
         """Look now, every hour, and soon after `look_soon`, until cancelled."""
@@ -98,9 +100,15 @@ class TemplateSync:
         """Something may have changed."""
         self._wanted.set()
 
-    def lacks(self, name: str, language: str, now: datetime) -> bool:
-        """Whether WhatsApp surely has no such template; when only an old list says so, a new one is due."""
-        if self._looked_at is None or (name, language) in self._listed:
+    def is_foreign(self, line: str) -> bool:
+        """Whether a line is surely another account's, whose templates are in no list here."""
+        return self._lines is not None and line not in self._lines
+
+    def lacks(self, line: str, name: str, language: str, now: datetime) -> bool:
+        """Whether the line surely has no such template; when only an old list says so, a new one is due."""
+        if self._looked_at is None or self._lines is None or line not in self._lines:
+            return False
+        if (name, language) in self._listed:
             return False
         sure = now - self._looked_at < SURE
         if not sure:
@@ -121,9 +129,10 @@ class TemplateSync:
 
     async def _look(self, account: str) -> Looked | Failed:
         at = self._clock()
-        listing = await self._list(account)
+        listing = await self._list(f"{account}/message_templates", _TEMPLATES)
         if isinstance(listing, Failed):
             return listing
+        await self._learn_lines(account)
         async with self._pool.acquire() as db:
             rows = await self._projection.read(db)
         remembered = {(row.name, row.language): _remembered(row) for row in rows if row.account == account}
@@ -135,12 +144,20 @@ class TemplateSync:
         self._looked_at = at
         return Looked(len(listing), sum(isinstance(one, Appended) for one in recordings))
 
-    async def _list(self, account: str) -> list[dict[str, Any]] | Failed:
-        """Every page of the list, or nothing: half of it would say that the rest is gone."""
+    async def _learn_lines(self, account: str) -> None:
+        """Which lines the list is for; where WhatsApp doesn't say, what it said before counts."""
+        numbers = await self._list(f"{account}/phone_numbers", _NUMBERS)
+        if isinstance(numbers, Failed):
+            get_logger().warning("phone numbers not listed", cause=numbers.cause)
+        else:
+            self._lines = frozenset(id_ for one in numbers if (id_ := wire.object_id(one.get("id"))))
+
+    async def _list(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]] | Failed:
+        """Every page of a list, or nothing: half of it would say that the rest is gone."""
         found: list[dict[str, Any]] = []
         after: dict[str, str] = {}
         for _ in range(MOST_PAGES):
-            outcome = await self._upstream.get(f"{GRAPH_VERSION}/{account}/message_templates", _QUERY | after)
+            outcome = await self._upstream.get(f"{GRAPH_VERSION}/{path}", {**query, **after})
             page = (
                 _page(outcome.body)
                 if isinstance(outcome, Answered) and outcome.status == HTTPStatus.OK

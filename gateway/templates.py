@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from domain.events import Recorded
 from domain.templates import Known, read
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
+from gateway.template_sync import TemplateSync
 from projections.templates import TemplateRow, TemplatesProjection
 
 Json = dict[str, Any]
@@ -24,24 +25,22 @@ class Templates:
         log: Log,
         pool: Pool,
         *,
-        account: str | None,
-        lacks: Callable[[str, str, datetime], bool],
+        sync: TemplateSync,
     ) -> None:
-        """`account`: the WABA, or any; `lacks`: whether what the log doesn't know is surely not there."""
+        """`sync`: what WhatsApp's own list says."""
         self._projection = projection
         self._log = log
         self._pool = pool
-        self._account = account
-        self._lacks = lacks
+        self._sync = sync
         self._opened: dict[int, Json | None] = {}
 
-    async def known(self, name: str, language: str, now: datetime) -> Known | None:
-        """What is known of a template; None when that is nothing."""
+    async def known(self, line: str, name: str, language: str, now: datetime) -> Known | None:
+        """What is known of a template that a line may send; None when that is nothing."""
         async with self._pool.acquire() as db:
             rows = await self._projection.named(db, name, language)
-        mine = [row for row in rows if row.account == self._account] or rows
+        mine = self._of_line(line, rows)
         if not mine:
-            return Known(status="DELETED") if self._lacks(name, language, now) else None
+            return Known(status="DELETED") if self._sync.lacks(line, name, language, now) else None
         if len(mine) > 1:
             return None
         [row], [item] = mine, await self.items(mine)
@@ -51,6 +50,13 @@ class Templates:
             first_category=row.first_category.word if row.first_category else None,
             definition=read(item) if item else None,
         )
+
+    def _of_line(self, line: str, rows: Sequence[TemplateRow]) -> Sequence[TemplateRow]:
+        """Those of the line's account; of any other where nobody knows which it is."""
+        account = self._sync.account
+        if self._sync.is_foreign(line):
+            return [row for row in rows if row.account != account]
+        return [row for row in rows if row.account == account] or rows
 
     async def rows(self) -> list[TemplateRow]:
         """Every template that WhatsApp told of."""

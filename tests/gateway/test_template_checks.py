@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from running import ANN, LINE, Running, Start, until
+from aiohttp import web
+from running import ANN, LINE, Running, Start, until, whatsapp
 
 from gateway.sandbox import WABA
 
@@ -146,6 +147,31 @@ async def test_a_new_template_is_asked_for_before_it_is_called_missing(knowing: 
 
     await knowing.send(new)
     assert knowing.headers["Ledgerline-Outcome"] == "failed", "an old list is no proof: WhatsApp was asked"
+
+
+async def test_a_line_of_another_account_is_not_judged_by_this_ones_list(start: Start) -> None:
+    async with start(waba=WABA, lines=(LINE, "42")) as running:
+        await until(lambda: is_known(running))
+        await running.post("/sandbox/templates/order_update", {"status": "PAUSED"})
+        await running.settled()
+        for name in ("no_such_template", "order_update"):
+            await running.send(send_of(name, []))
+            assert running.headers["Ledgerline-Outcome"] == "refused"
+            await running.send(send_of(name, []), line="42")
+            assert running.headers["Ledgerline-Outcome"] == "failed", "WhatsApp was asked"
+
+
+async def test_where_whatsapp_names_no_numbers_nothing_is_called_missing(start: Start) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/phone_numbers"):
+            return web.json_response({"error": {"code": 10}}, status=403)
+        if request.path.endswith("/message_templates"):
+            return web.json_response({"data": []})
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with whatsapp(answer) as (url, _), start(upstream_url=url, waba=WABA) as running:
+        assert (await running.post("/api/templates/sync", {}))[0] == 200
+        assert (await running.send(send_of("no_such_template", [])))[0] == 200
 
 
 async def test_what_was_never_listed_is_forwarded(running: Running) -> None:
