@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from domain.events import Recorded
 from domain.templates import Known, read
@@ -14,6 +14,8 @@ from gateway.template_sync import TemplateSync
 from projections.templates import TemplateRow, TemplatesProjection
 
 Json = dict[str, Any]
+TOLD: Final = timedelta(hours=24)
+"""How long a status counts that only a callback told: the one that lifts it may have been lost."""
 
 
 class Templates:
@@ -45,7 +47,7 @@ class Templates:
             return None
         [row], [item] = mine, await self.items(mine)
         return Known(
-            status=row.status.status if row.status else None,
+            status=self._status(row, now),
             category=row.category.word if row.category else None,
             first_category=row.first_category.word if row.first_category else None,
             definition=read(item) if item else None,
@@ -57,6 +59,13 @@ class Templates:
         if self._sync.is_foreign(line):
             return [row for row in rows if row.account != account]
         return [row for row in rows if row.account == account] or rows
+
+    def _status(self, row: TemplateRow, now: datetime) -> str | None:
+        if row.status is None:
+            return None
+        looked_after = row.account == self._sync.account
+        is_old = now - datetime.fromtimestamp(row.status.at, UTC) >= TOLD
+        return None if is_old and not looked_after else row.status.status
 
     async def rows(self) -> list[TemplateRow]:
         """Every template that WhatsApp told of."""

@@ -139,6 +139,29 @@ async def test_a_template_stops_and_starts_with_what_whatsapp_calls_back(
     assert (await knowing.send(send_of("order_update", [])))[0] == 200
 
 
+@pytest.mark.parametrize("status", ["PAUSED", "DISABLED"])
+async def test_a_status_that_only_a_callback_told_counts_for_a_day(running: Running, status: str) -> None:
+    await running.post("/sandbox/templates/order_update", {"status": status})
+    await running.settled()
+    running.simulator.callbacks.url = "http://127.0.0.1:9/"
+    running.simulator.change_template("order_update", "APPROVED", None)
+    running.simulator.callbacks.url = f"{running.url}/webhooks/whatsapp"
+
+    await running.advance(24 * 3600 - 60)
+    await running.send(send_of("order_update", []))
+    assert running.headers["Ledgerline-Outcome"] == "refused"
+    await running.advance(60)
+    assert (await running.send(send_of("order_update", [])))[0] == 200
+
+
+async def test_a_status_that_the_list_confirms_counts_for_longer(knowing: Running) -> None:
+    await knowing.post("/sandbox/templates/order_update", {"status": "PAUSED"})
+    await knowing.settled()
+    await knowing.advance(25 * 3600)
+    await knowing.send(send_of("order_update", []))
+    assert knowing.headers["Ledgerline-Outcome"] == "refused"
+
+
 async def test_a_new_template_is_asked_for_before_it_is_called_missing(knowing: Running) -> None:
     new = send_of("brand_new", [])
     assert (await knowing.send(new))[1]["error"]["code"] == 132001
