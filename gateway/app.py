@@ -27,6 +27,7 @@ from gateway import (
     webhook,
 )
 from gateway.auth import Keys
+from gateway.billing import Bills
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
 from gateway.logs import get_logger, where
@@ -174,6 +175,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             observed=ObservedProjection(schema),
             delivery=Delivery(schema),
             refusals=Refusals(schema),
+            bills=Bills(pool, schema, currency=settings.currency, time_zone=settings.time_zone),
             lines=Lines(schema),
             templates=Templates(templates, log, pool, sync=template_sync),
             template_sync=template_sync,

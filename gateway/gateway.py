@@ -13,6 +13,7 @@ from aiohttp import web
 from domain.consent_words import ConsentWords
 from domain.openers import Openers
 from gateway.auth import Keys
+from gateway.billing import Bills
 from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
@@ -54,6 +55,7 @@ class Gateway:
     observed: ObservedProjection
     delivery: Delivery
     refusals: Refusals
+    bills: Bills
     lines: Lines
     templates: Templates
     template_sync: TemplateSync

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from gateway import open_windows
+from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked
+from gateway.billing import Bills
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
@@ -73,6 +76,15 @@ async def windows(
     async with pool.acquire() as db:
         found = await open_windows.report(db, settings, now=now, hours=hours, line=line)
     return windows_api.shown(found, found.closing)
+
+
+async def billing(
+    pool: Pool, settings: Settings, asked: Asked, groups: Sequence[str], as_of: int | None
+) -> dict[str, Any]:
+    """What GET /api/reports/billing answers."""
+    await caught_up(pool, settings.schema_name)
+    bills = Bills(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
+    return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=as_of), asked)
 
 
 async def caught_up(pool: Pool, schema: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domain.billing.tally import COUNTS as CHARGES
 from gateway.api.reports import Asked
 from gateway.tables import table
 from projections.delivery import LATENCIES, SPANS
 from projections.observed import ObservedReport
 
 Body = dict[str, Any]
+CHARGED = (*CHARGES, "free_reasons", "cost", "cost_complete", "estimated")
 
 
 def observed(report: ObservedReport, asked: Asked) -> Iterator[str]:
@@ -91,3 +93,28 @@ def _latencies(row: Body) -> Body:
     return {"line": row["line"]} | {
         span: " ".join(str(row[name]) for name in LATENCIES if name.startswith(span)) for span in SPANS
     }
+
+
+def billing(body: Body) -> Iterator[str]:
+    """What GET /api/reports/billing answers, its rows flat."""
+    totals = body["totals"]
+    yield _heading("Delivered", body, totals["delivered"])
+    whole = "" if totals["cost_complete"] else " and what has no rate"
+    yield (
+        f"free {totals['free']}, billable {totals['billable']} "
+        f"(by WhatsApp {totals['billable_whatsapp']}): {totals['cost']} {body['currency']}{whole}"
+    )
+    yield f"Terms: {', '.join(body['eras']) or '-'}; rate cards: {', '.join(body['cards']) or '-'}"
+    if body["rows"]:
+        yield ""
+        yield from table(body["rows"])
+    if body["missing_rates"]:
+        yield ""
+        yield "Not in the cost:"
+        yield from table(body["missing_rates"])
+
+
+def flat(row: Body) -> Body:
+    """A row whose every value is one cell."""
+    reasons = " ".join(f"{reason}:{count}" for reason, count in row["free_reasons"].items())
+    return row | {"free_reasons": reasons or None}

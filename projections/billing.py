@@ -39,9 +39,12 @@ class Billing:
         """How far in the log the tables are."""
         return await db.fetchval(self._sql["as of"], CountsProjection.name) or 0
 
-    async def units(self, db: Connection, span: Span) -> AsyncIterator[Unit]:
-        """What was delivered in a span, in its order. Needs a transaction."""
-        async for record in db.cursor(self._sql["units"], span.begins, span.ends, prefetch=_AHEAD):
+    async def units(
+        self, db: Connection, span: Span, keys: Sequence[UUID] | None = None
+    ) -> AsyncIterator[Unit]:
+        """What was delivered in a span, in its order; `keys`: of these messages. Needs a transaction."""
+        cursor = db.cursor(self._sql["units"], span.begins, span.ends, keys, prefetch=_AHEAD)
+        async for record in cursor:
             delivery = from_record(CountedDelivery, record)
             send = from_record(CountedSend, tuple(record)[_DELIVERY:]) if record[_DELIVERY] else None
             yield unit_of(delivery, send)

@@ -2,7 +2,8 @@
 select position from {schema}.projection_checkpoints where name = $1
 
 -- units --
--- What was delivered from $1 to before $2, in order; what a group's message is as a whole only where nobody is named.
+-- What was delivered from $1 to before $2, in order, or of it the messages $3; a group's message as a whole stands
+-- only where none of its participants is named.
 select d.message_key, d.participant, d.send_id, d.line, d.market, coalesce(d.type, w.type), d.delivered_at,
   d.pricing_model, d.pricing_type, d.pricing_category, d.pricing_subtype, d.pricing_billable,
   d.pricing_status, d.pricing_at, d.in_free_entry, d.position,
@@ -15,7 +16,7 @@ left join {schema}.counts_sends_v2 s on s.send_id = coalesce(d.send_id, (
   select k.send_id from {schema}.counts_deliveries_v2 k
   where k.message_key = d.message_key and k.send_id is not null
   order by k.participant limit 1))
-where d.delivered_at >= $1 and d.delivered_at < $2
+where d.delivered_at >= $1 and d.delivered_at < $2 and ($3::uuid[] is null or d.message_key = any ($3))
   and (d.participant <> '00000000-0000-0000-0000-000000000000' or not exists (
     select from {schema}.counts_deliveries_v2 k
     where k.message_key = d.message_key and k.participant <> '00000000-0000-0000-0000-000000000000' and k.delivered_at is not null))

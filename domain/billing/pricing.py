@@ -135,6 +135,18 @@ class Pricer:
         lacks, found = self._found(market, category, day, era)
         return Charge(unit, day, era.name, market, category, None, billable=True, lacks=lacks, found=found)
 
+    def needs_month(self, unit: Unit) -> bool:
+        """Whether its charge depends on what came before it in its month."""
+        day = datetime.fromtimestamp(unit.at, self._zone).date()
+        era, category, market = era_of(day, self._eras), category_of(unit), market_of(unit.prefix, day)
+        if category == SERVICE and era.free_service_messages:
+            return True
+        charged_as = era.rate_of(category or "")
+        if market is None or charged_as not in era.tiered:
+            return False
+        first = self._rates.find(market.name, str(charged_as), day, 1)
+        return first is not None and first.rate.upper is not None
+
     def _free_tier(self, unit: Unit, day: date, era: Era) -> str | None:
         month = (day.replace(day=1), unit.line)
         self._service[month] += 1

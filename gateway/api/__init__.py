@@ -7,6 +7,7 @@ from importlib import resources
 from aiohttp import web
 
 from gateway.api import (
+    billing,
     delivery,
     events,
     explanation,
@@ -36,6 +37,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/api/messages/{send_id:.+}/settle", settle.settle)
     app.router.add_get("/api/messages/{id:.+}", messages.one)
     app.router.add_get("/api/reports/counts", reports.counts)
+    app.router.add_get("/api/reports/billing", billing.report)
+    app.router.add_get("/api/reports/billing/messages", billing.messages)
     app.router.add_get("/api/people/{contact}/consents", people.consent)
     app.router.add_post("/api/people/{contact}/consents", people.change)
     app.router.add_get("/api/reports/observed", observed.observed)

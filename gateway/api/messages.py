@@ -15,7 +15,7 @@ from domain.status import STATES
 from gateway import errors
 from gateway.access import caller_of
 from gateway.answers import rfc3339
-from gateway.api import query, views
+from gateway.api import billing, query, views
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
 from projections.messages_query import MessageLife
@@ -28,6 +28,8 @@ async def one(request: web.Request) -> web.Response:
     life = await life_of(request, caller)
     history = await gateway.lives.history(life)
     [view] = await shown(gateway, caller, [life])
+    charges = await gateway.bills.of_messages(sorted({part.message_key for part in life.parts}))
+    view["charge"] = billing.of_message(charges, gateway.settings.currency)
     view["events"] = await views.events(gateway, history, caller)
     return errors.json(view)
 

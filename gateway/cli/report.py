@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import cyclopts
 
+from domain.billing import tally
 from gateway import open_windows, report, report_texts, tables
 from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.reports import Asked, current_month
 from gateway.app import utc_now
 from gateway.cli.database import open_log, settings_for_log
-from gateway.cli.terminal import DataDir, run, say
+from gateway.cli.terminal import CannotStartError, DataDir, run, say
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.tables import Format
@@ -24,6 +25,11 @@ Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_
 From = Annotated[Day, cyclopts.Parameter(name="--from")]
 To = Annotated[Day, cyclopts.Parameter(name="--to")]
 As = Annotated[Format, cyclopts.Parameter(name="--format")]
+Groups = Annotated[str, cyclopts.Parameter(help="With commas: " + ", ".join(tally.GROUPS))]
+Position = Annotated[
+    int | None,
+    cyclopts.Parameter(help="A position of the log.", validator=cyclopts.validators.Number(gte=0)),
+]
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
 
 app = cyclopts.App(name="report", help="Reports as text.")
@@ -84,6 +90,35 @@ def report_windows(
     settings, now = settings_for_log(data_dir), utc_now()
     body = run(_read(settings, lambda pool: report.windows(pool, settings, now=now, hours=hours, line=line)))
     _say(body, written, report_texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))
+
+
+@app.command(name="billing")
+def report_billing(
+    *,
+    from_day: From = None,
+    to_day: To = None,
+    line: str | None = None,
+    group_by: Groups = "day",
+    as_of: Position = None,
+    written: As = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """What was delivered, what of it is charged, and what it costs; --to is exclusive."""
+    settings = settings_for_log(data_dir)
+    asked = _asked(settings, from_day, to_day, line)
+    groups = _groups(group_by)
+    body = run(_read(settings, lambda pool: report.billing(pool, settings, asked, groups, as_of)))
+    if written != "json":
+        body["rows"] = [report_texts.flat(row) for row in body["rows"]]
+    _say(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
+
+
+def _groups(text: str) -> list[str]:
+    words = [word for word in text.split(",") if word]
+    for word in words:
+        if word not in tally.GROUPS:
+            raise CannotStartError(f"--group-by {word!r} is not one of {', '.join(tally.GROUPS)}")
+    return [name for name in tally.GROUPS if name in words]
 
 
 def _asked(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:

@@ -1,0 +1,136 @@
+"""What was delivered and what it costs: the report, the messages behind it, a message's own charge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from aiohttp import web
+
+from domain.billing.pricing import Charge
+from domain.billing.tally import GROUPS, group_of, money
+from gateway import billing, errors
+from gateway.answers import rfc3339
+from gateway.api import query, reports
+from gateway.api.reports import Asked
+from gateway.billing import Days
+from gateway.gateway import GATEWAY
+
+NOWHERE: Final = ""
+"""As a filter: what has none."""
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+async def report(request: web.Request) -> web.Response:
+    """GET /api/reports/billing?from=&to=&line=&group_by=&as_of=: by days of the account's zone."""
+    gateway, asked = request.app[GATEWAY], reports.asked(request)
+    groups = reports.groups(request, GROUPS, "day")
+    found = await gateway.bills.report(days_of(asked), groups, as_of=await _as_of(request))
+    return errors.json(shown(found, asked))
+
+
+async def messages(request: web.Request) -> web.Response:
+    """GET /api/reports/billing/messages: those behind a figure, filtered by what a report groups by.
+
+    `billable`, `free_because`, `lacks`, and `differs`: whether WhatsApp's own pricing says otherwise.
+    """
+    gateway, asked = request.app[GATEWAY], reports.asked(request)
+    after = query.after(request)
+    as_of, found = await gateway.bills.messages(
+        days_of(asked),
+        _wanted(request),
+        after=after,
+        limit=query.limit(request),
+        as_of=await _as_of(request),
+    )
+    head = reports.head(as_of, asked) | {"currency": gateway.settings.currency}
+    return errors.json(
+        head | {"messages": [_message(charge) for charge in found], "next": after + len(found)}
+    )
+
+
+def shown(found: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """The report as JSON."""
+    return reports.head(found["as_of"], asked) | found
+
+
+def days_of(asked: Asked) -> Days:
+    """The days and the line that were asked for."""
+    return Days(asked.from_day, asked.to_day, asked.line)
+
+
+def of_message(charges: Sequence[Charge], currency: str) -> dict[str, Any] | None:
+    """The charge of one message, of a group's participants together; None before it is delivered."""
+    if not charges:
+        return None
+    costs = [charge.cost for charge in charges]
+    known = [cost for cost in costs if cost is not None]
+    cost = money(sum(known, Decimal(0))) if len(known) == len(costs) else None
+    together = {"billable": any(charge.billable for charge in charges), "cost": cost, "currency": currency}
+    return dict(billing.shown(charges[0])) | together
+
+
+async def _as_of(request: web.Request) -> int | None:
+    """A position of the log; None: as far as the tables are."""
+    if "as_of" not in request.query:
+        return None
+    head = await request.app[GATEWAY].tail.head()
+    return query.integer(request, "as_of", 0, 0, head)
+
+
+def _wanted(request: web.Request) -> Callable[[Charge], bool]:
+    asked = {
+        name: request.query[name] for name in (*GROUPS, "free_because", "lacks") if name in request.query
+    }
+    asked.pop("line", None)
+    flags = {name: _flag(request, name) for name in ("billable", "differs") if name in request.query}
+
+    def is_wanted(charge: Charge) -> bool:
+        told = {"billable": charge.billable, "differs": differs(charge)}
+        return all((_said(charge, name) or NOWHERE) == value for name, value in asked.items()) and all(
+            told[name] == flag for name, flag in flags.items()
+        )
+
+    return is_wanted
+
+
+def differs(charge: Charge) -> bool:
+    """Whether WhatsApp's own pricing charges it and ours does not, or the other way round."""
+    theirs = charge.unit.billable_whatsapp
+    return theirs is not None and theirs != charge.billable
+
+
+def _said(charge: Charge, name: str) -> str | None:
+    if name in GROUPS:
+        return group_of(charge, name)
+    value: str | None = getattr(charge, name)
+    return value
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    text = request.query[name]
+    if text not in _BOOLEANS:
+        raise query.bad(name, text, "true or false")
+    return _BOOLEANS[text]
+
+
+def _message(charge: Charge) -> dict[str, Any]:
+    unit = charge.unit
+    return {
+        "message_key": str(unit.message_key),
+        "participant_key": str(unit.participant) if unit.participant.int else None,
+        "send_id": str(unit.send_id) if unit.send_id else None,
+        "position": unit.position,
+        "at": rfc3339(unit.at),
+        "day": charge.day.isoformat(),
+        "line": unit.line,
+        "type": unit.type,
+        "template": unit.template,
+        "caller": unit.caller,
+        **billing.shown(charge),
+        "billable_whatsapp": unit.billable_whatsapp,
+        "era": charge.era,
+        "card": charge.found.card_id if charge.found else None,
+        "lacks": charge.lacks,
+    }

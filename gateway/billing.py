@@ -1,0 +1,181 @@
+"""What was delivered and what it costs: counted when asked, as of any position of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from domain.billing.eras import eras
+from domain.billing.pricing import Charge, Pricer, accrual
+from domain.billing.tally import Tally, money
+from domain.events import Recorded
+from gateway.store.postgres import Pool
+from gateway.store.rate_cards import RateCards
+from gateway.store.tail import Tail
+from projections.billing import Billing, Span
+from projections.counts import CountsProjection
+from projections.rows import Connection
+
+SCRATCH: Final = "pg_temp"
+PAGE: Final = 2_000
+"""Events folded in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of the account's zone, `ends` exclusive, and a line; None: all lines."""
+
+    begins: date
+    ends: date
+    line: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The tables as of a position."""
+
+    db: Connection
+    billing: Billing
+    as_of: int
+
+
+class Bills:
+    """The billing report of one account."""
+
+    def __init__(self, pool: Pool, schema: str, *, currency: str, time_zone: str) -> None:
+        """`schema`: the log's; `time_zone`: IANA."""
+        self._pool = pool
+        self._schema = schema
+        self._currency = currency
+        self._zone = ZoneInfo(time_zone)
+        self._cards = RateCards(schema)
+        self._log = Tail(pool, schema)
+        self._rebuilding = asyncio.Lock()
+        """One rebuild at a time: each holds a connection and needs another."""
+
+    async def report(self, days: Days, groups: Sequence[str], *, as_of: int | None = None) -> dict[str, Any]:
+        """The report, as of now or of an older position; `groups` of domain/billing/tally.py."""
+        tally = Tally(groups)
+        async with self._standing(as_of) as standing:
+            async for charge in self._charges(standing, days):
+                tally.add(charge)
+            span = Span(self._second(days.begins), self._second(days.ends))
+            async for unit in standing.billing.accrued(standing.db, span):
+                if days.line in (None, unit.line):
+                    tally.accrue(accrual(unit, eras=eras(), zone=self._zone))
+        return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
+
+    async def messages(
+        self,
+        days: Days,
+        wanted: Callable[[Charge], bool],
+        *,
+        after: int = 0,
+        limit: int = 100,
+        as_of: int | None = None,
+    ) -> tuple[int, list[Charge]]:
+        """The charges behind a figure, in order, from behind the first `after` of them; and as of where."""
+        found: list[Charge] = []
+        passed = 0
+        async with (
+            self._standing(as_of) as standing,
+            contextlib.aclosing(self._charges(standing, days)) as charges,
+        ):
+            async for charge in charges:
+                passed += wanted(charge)
+                if wanted(charge) and passed > after:
+                    found.append(charge)
+                if len(found) == limit:
+                    break
+        return standing.as_of, found
+
+    async def of_messages(self, keys: Sequence[UUID]) -> list[Charge]:
+        """The charges of some messages, as far as they are delivered and the tables are."""
+        async with self._standing(None) as standing:
+            db, billing = standing.db, standing.billing
+            span = await billing.delivered(db, keys)
+            if span is None:
+                return []
+            pricer = await self._pricer(db)
+            units = [unit async for unit in billing.units(db, span, keys)]
+            if not any(pricer.needs_month(unit) for unit in units):
+                return [pricer.charge(unit) for unit in units]
+            month = Span(self._second(self._day(span.begins).replace(day=1)), span.ends)
+            charges = [pricer.charge(unit) async for unit in billing.units(db, month)]
+            return [charge for charge in charges if charge.unit.message_key in keys]
+
+    async def _charges(self, standing: Standing, days: Days) -> AsyncGenerator[Charge, None]:
+        """Those of the days and the line; priced from the first of the month on, over all lines."""
+        span = Span(self._second(days.begins.replace(day=1)), self._second(days.ends))
+        pricer = await self._pricer(standing.db)
+        async for unit in standing.billing.units(standing.db, span):
+            charge = pricer.charge(unit)
+            if charge.day >= days.begins and days.line in (None, unit.line):
+                yield charge
+
+    async def _pricer(self, db: Connection) -> Pricer:
+        return Pricer(eras(), await self._cards.rates(db, self._currency), self._zone)
+
+    @contextlib.asynccontextmanager
+    async def _standing(self, as_of: int | None) -> AsyncIterator[Standing]:
+        live = Billing(self._schema)
+        async with (
+            self._pool.acquire() as db,
+            db.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            position = await live.as_of(db)
+            if as_of is None or as_of == position:
+                yield Standing(db, live, position)
+                return
+        async with self._rebuilding, self._pool.acquire() as db, _undone(db):
+            yield Standing(db, Billing(SCRATCH), await self._fold(db, as_of))
+
+    async def _fold(self, db: Connection, upto: int) -> int:
+        """Fold the log up to a position into tables of this session; where that is."""
+        await db.execute(CountsProjection.ddl(SCRATCH))
+        counts, position = CountsProjection(SCRATCH), 0
+        while position < upto:
+            page = [item for item in await self._log.after(position, PAGE) if item.position <= upto]
+            if not page:
+                break
+            await counts.fold(db, [item for item in page if isinstance(item, Recorded)])
+            position = page[-1].position
+        return position
+
+    def _second(self, day: date) -> int:
+        return int(datetime.combine(day, time.min, self._zone).timestamp())
+
+    def _day(self, second: int) -> date:
+        return datetime.fromtimestamp(second, self._zone).date()
+
+
+@contextlib.asynccontextmanager
+async def _undone(db: Connection) -> AsyncIterator[None]:
+    """A transaction that leaves nothing, and a session that forgets what it learned of its tables."""
+    transaction = db.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+        await db.reload_schema_state()
+
+
+def shown(charge: Charge) -> Mapping[str, Any]:
+    """What a charge says beside its message."""
+    rate = charge.found.rate.rate if charge.found else None
+    return {
+        "market": charge.market.name if charge.market else None,
+        "category": charge.category,
+        "billable": charge.billable,
+        "free_because": charge.free_because,
+        "rate": None if rate is None else money(rate),
+        "cost": None if charge.cost is None else money(charge.cost),
+        "estimated": charge.market is not None and charge.market.estimated,
+    }

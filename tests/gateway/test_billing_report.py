@@ -1,0 +1,154 @@
+"""The billing report over HTTP and by the command, as of now and of older positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from running import ANN, LINE, Running
+
+from domain.billing.rates import Card
+from gateway.store.rate_cards import RateCards
+
+HEAD = "market,category,tier,rate,currency,valid_from,valid_to"
+CARD = f"""{HEAD}
+United Kingdom,utility,1:1,0.022,USD,2026-01-01,
+United Kingdom,utility,2:MAX,0.020,USD,2026-01-01,
+United Kingdom,marketing,,0.0635,USD,2026-01-01,
+"""
+ALL = {"from": "2026-01-01", "to": "2100-01-01"}
+ORDER = {"name": "order_update", "language": {"code": "en_GB"}}
+
+
+async def imports(running: Running, text: str = CARD) -> str:
+    added = await RateCards("ledgerline").add(
+        running.gateway.pool, text, currency="USD", source="x.csv", by="ops", now=running.gateway.clock()
+    )
+    assert isinstance(added, Card)
+    return added.card_id
+
+
+async def traffic(running: Running, templates: int = 2) -> None:
+    """A text and some templates, all delivered."""
+    await running.writes()
+    assert (await running.text())[0] == 200
+    for _ in range(templates):
+        body = {"messaging_product": "whatsapp", "to": ANN, "type": "template", "template": ORDER}
+        assert (await running.send(body))[0] == 200
+    await running.settled()
+
+
+async def billing(running: Running, **query: Any) -> dict[str, Any]:
+    status, body = await running.get("/api/reports/billing", **(ALL | query))
+    assert status == 200, body
+    return dict(body)
+
+
+async def test_the_report_tells_what_is_charged_by_which_terms_and_card(running: Running) -> None:
+    card_id = await imports(running)
+    await traffic(running)
+    body = await billing(running, group_by="category,market")
+    by_category = {row["category"]: row for row in body["rows"]}
+    service = by_category["service"]
+    assert (service["market"], service["free_reasons"], service["cost"]) == (
+        "United Kingdom",
+        {"free_tier": 1},
+        "0",
+    )
+    utility = by_category["utility"]
+    figures = ("accrued", "delivered", "free", "billable", "billable_whatsapp", "cost", "cost_complete")
+    assert [utility[name] for name in figures] == [2, 2, 0, 2, 2, "0.042", True]
+    assert [body["totals"][name] for name in figures] == [3, 3, 1, 2, 2, "0.042", True]
+    assert (body["eras"], body["cards"], body["missing_rates"]) == (["message-and-service"], [card_id], [])
+    assert (body["currency"], body["time_zone"]) == ("USD", "UTC")
+
+
+async def test_a_missing_rate_leaves_the_cost_incomplete_and_is_named(running: Running) -> None:
+    await traffic(running, templates=1)
+    body = await billing(running, group_by="month")
+    [row] = body["rows"]
+    assert (row["delivered"], row["billable"], row["cost"], row["cost_complete"]) == (2, 1, "0", False)
+    [missing] = body["missing_rates"]
+    named = ("market", "category", "lacks", "messages")
+    assert [missing[name] for name in named] == ["United Kingdom", "utility", "rate", 1]
+
+
+async def test_the_same_position_gives_the_same_report_whatever_came_later(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    first = await billing(running, group_by="day,category,type,template,caller,line")
+    await traffic(running)
+    later = await billing(running)
+    again = await billing(running, group_by="day,category,type,template,caller,line", as_of=first["as_of"])
+    assert again == first
+    assert later["totals"]["delivered"] == 2 * first["totals"]["delivered"]
+    assert await billing(running, as_of=later["as_of"]) == later
+    assert (await billing(running, as_of=0))["rows"] == []
+    assert await billing(running, as_of=first["as_of"]) == await billing(running, as_of=first["as_of"])
+
+
+async def test_a_figure_can_be_followed_to_its_messages(running: Running) -> None:
+    await imports(running)
+    await traffic(running, templates=3)
+    query = ALL | {"category": "utility", "billable": "true"}
+    status, page = await running.get("/api/reports/billing/messages", **query, limit=2)
+    assert status == 200, page
+    _, rest = await running.get("/api/reports/billing/messages", **query, after=page["next"])
+    told = [*page["messages"], *rest["messages"]]
+    assert [one["cost"] for one in told] == ["0.022", "0.02", "0.02"]
+    accepted = {event["data"]["message_key"] for event in await running.events("SendAccepted")}
+    assert {one["message_key"] for one in told} < accepted
+    _, log = await running.get("/api/events", limit=1000)
+    by_position = {event["position"]: event["data"] for event in log["events"]}
+    for one in told:
+        assert by_position[one["position"]]["message_key"] == one["message_key"]
+    _, none = await running.get("/api/reports/billing/messages", **ALL, differs="true")
+    assert none["messages"] == []
+
+
+async def test_a_message_tells_its_charge_once_it_is_delivered(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    found = await running.events("SendAccepted")
+    charges = []
+    for event in found:
+        _, message = await running.get(f"/api/messages/{event['data']['send_id']}")
+        charges.append(message["charge"])
+    text, first, second = charges
+    assert text == {
+        "market": "United Kingdom",
+        "category": "service",
+        "billable": False,
+        "free_because": "free_tier",
+        "rate": None,
+        "cost": "0",
+        "currency": "USD",
+        "estimated": False,
+    }
+    assert sorted([first["cost"], second["cost"]]) == ["0.02", "0.022"]
+    assert (first["billable"], first["free_because"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("", "group_by", "pricing_type"),
+        ("", "as_of", "-1"),
+        ("", "as_of", "999999"),
+        ("/messages", "billable", "perhaps"),
+        ("/messages", "limit", "0"),
+    ],
+)
+async def test_a_wrong_parameter_is_refused_by_name(
+    running: Running, path: str, name: str, value: str
+) -> None:
+    status, body = await running.get(f"/api/reports/billing{path}", **{name: value})
+    assert (status, body["parameter"]) == (400, name)
+
+
+async def test_the_line_is_a_filter_of_what_is_priced_over_all_lines(running: Running) -> None:
+    await imports(running)
+    await traffic(running, templates=1)
+    assert (await billing(running, line=LINE))["totals"]["delivered"] == 2
+    other = await billing(running, line="106000000000001")
+    assert (other["rows"], other["totals"]["accrued"]) == ([], 0)
