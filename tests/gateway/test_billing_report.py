@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from running import ANN, LINE, Running
 
 from domain.billing.rates import Card
+from gateway import report, report_texts
+from gateway.api.reports import Asked
 from gateway.store.rate_cards import RateCards
 
 HEAD = "market,category,tier,rate,currency,valid_from,valid_to"
@@ -152,3 +155,16 @@ async def test_the_line_is_a_filter_of_what_is_priced_over_all_lines(running: Ru
     assert (await billing(running, line=LINE))["totals"]["delivered"] == 2
     other = await billing(running, line="106000000000001")
     assert (other["rows"], other["totals"]["accrued"]) == ([], 0)
+
+
+async def test_the_command_tells_what_the_api_does(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    asked = Asked(date(2026, 1, 1), date(2100, 1, 1), "UTC", None)
+    settings, pool = running.gateway.settings, running.gateway.pool
+    body = await report.billing(pool, settings, asked, ["category"], None)
+    assert body == await billing(running, group_by="category")
+    body["rows"] = [report_texts.flat(row) for row in body["rows"]]
+    told = "\n".join(report_texts.billing(body))
+    assert "free 1, billable 2 (by WhatsApp 2): 0.042 USD\n" in told
+    assert "free_tier:1" in told

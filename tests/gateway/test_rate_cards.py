@@ -90,3 +90,17 @@ async def test_a_card_that_overlaps_an_imported_one_is_refused(database: str) ->
     assert isinstance(refused, Wrong)
     assert refused.problems[0].startswith(f"line 2: overlaps card {first.card_id}, line 2")
     assert [(one.card, one.by, one.at) for one in kept] == [(first, "ops", NOW)]
+
+
+def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Command) -> None:
+    days = ("--from", "2026-11-01", "--to", "2026-12-01")
+    table = command("report", "billing", *days)
+    csv = command("report", "billing", *days, "--group-by", "month,category", "--format", "csv")
+    json = command("report", "billing", *days, "--format", "json", "--as-of", "0")
+    wrong = command("report", "billing", "--group-by", "contact")
+
+    assert table.stdout.splitlines()[0].startswith("Delivered from 2026-11-01 to before 2026-12-01 (UTC)")
+    figures = "accrued,delivered,free,billable,billable_whatsapp,free_reasons,cost,cost_complete,estimated"
+    assert csv.stdout == f"month,category,{figures}\n"
+    assert '"cost": "0"' in json.stdout
+    assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
