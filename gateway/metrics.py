@@ -18,6 +18,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_callbacks()
+        self._of_sends()
+        self._of_answers()
+        self._of_the_log()
+
+    def _of_callbacks(self) -> None:
         self.webhooks = Counter(
             "ledgerline_webhooks",
             "Callbacks by result: stored, unsigned, too_large, too_many, not_taken",
@@ -30,6 +36,22 @@ class Metrics:
             ["topic", "outcome"],
             registry=self.registry,
         )
+        self.silent = Gauge(
+            "ledgerline_line_silent",
+            "1 when sends that WhatsApp took are followed by no callback for longer than silence_minutes",
+            ["line"],
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
+        )
+        self.last_webhook = Gauge(
+            "ledgerline_line_last_webhook_seconds",
+            "Time since the line's newest callback; missing when there was none",
+            ["line"],
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
+        )
+
+    def _of_sends(self) -> None:
         self.sends = Counter(
             "ledgerline_sends",
             "Sends by face, kind and outcome: accepted, refused, failed, unknown, busy, malformed, "
@@ -75,6 +97,8 @@ class Metrics:
             "Sends of templates that WhatsApp has made marketing ones, on lines that warn or refuse",
             registry=self.registry,
         )
+
+    def _of_answers(self) -> None:
         self.template_syncs = Counter(
             "ledgerline_template_syncs",
             "Looks at WhatsApp's list of templates by result: looked, failed",
@@ -92,6 +116,8 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+
+    def _of_the_log(self) -> None:
         self.head = Gauge(
             "ledgerline_log_head",
             "Position of the newest event",
@@ -109,20 +135,6 @@ class Metrics:
             "ledgerline_projection_dead_letters",
             "Events a projection could not fold",
             ["projection"],
-            registry=self.registry,
-            multiprocess_mode=NEWEST,
-        )
-        self.silent = Gauge(
-            "ledgerline_line_silent",
-            "1 when sends that WhatsApp took are followed by no callback for longer than silence_minutes",
-            ["line"],
-            registry=self.registry,
-            multiprocess_mode=NEWEST,
-        )
-        self.last_webhook = Gauge(
-            "ledgerline_line_last_webhook_seconds",
-            "Time since the line's newest callback; missing when there was none",
-            ["line"],
             registry=self.registry,
             multiprocess_mode=NEWEST,
         )
