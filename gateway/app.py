@@ -151,16 +151,6 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             clock=clock,
             metrics=metrics,
         )
-        recovery = Recovery(log, pool, messages, upstream=upstream, clock=clock, metrics=metrics)
-        works: Mapping[str, Callable[[], Awaitable[None]]] = {
-            "projections": runner.run,
-            "settler": partial(settler.run, tail),
-            "recovery": recovery.run,
-            "retention": partial(forget_old_content, log, clock, settings.retention_months),
-            "templates": template_sync.run,
-        }
-        for name, work in works.items():
-            stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -187,10 +177,32 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             words=settings.words,
             metrics=metrics,
         )
+        for name, work in _works(gateway).items():
+            stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         try:
             yield gateway
         finally:
             await _drain(gateway)
+
+
+def _works(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    """What goes on beside the answers."""
+    log, clock = gateway.log, gateway.clock
+    recovery = Recovery(
+        log,
+        gateway.pool,
+        gateway.messages,
+        upstream=gateway.upstream,
+        clock=clock,
+        metrics=gateway.metrics,
+    )
+    return {
+        "projections": gateway.runner.run,
+        "settler": partial(gateway.settler.run, gateway.tail),
+        "recovery": recovery.run,
+        "retention": partial(forget_old_content, log, clock, gateway.settings.retention_months),
+        "templates": gateway.template_sync.run,
+    }
 
 
 async def _end_streams(app: web.Application) -> None:
