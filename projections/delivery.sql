@@ -5,35 +5,44 @@ select min(position) from {schema}.projection_checkpoints where name = any ($1::
 -- $1 first and $2 exclusive last day, $3 IANA zone, $4 line or null. Each send that was let pass, with all that
 -- became of it: a delivery outranks a failure, and a failure what was only sent (domain/status.py).
 with
+  decided as (
+    select d.send_id, d.decided_at, d.line, d.caller, d.face, d.type
+    from {schema}.observed d
+    where d.verdict <> 'refused'
+      and d.decided_at >= $1::date::timestamp at time zone $3::text
+      and d.decided_at < $2::date::timestamp at time zone $3
+      and ($4::text is null or d.line = $4)
+  ),
+  keys as (
+    select distinct d.send_id, k.message_key from decided d join {schema}.messages k on k.send_id = d.send_id
+  ),
+  became as (
+    select k.send_id, min(p.sent_at) as sent_at, min(p.delivered_at) as delivered_at, min(p.read_at) as read_at,
+      bool_or(p.reached is not null) as reached, bool_or(p.accepted) as accepted,
+      -- The first failure; of several at one time the one with the largest code.
+      min(array[p.failed_at, -coalesce(p.failed_code, -1)]) filter (where p.failed_at is not null) as failed
+    from keys k
+    join {schema}.messages p on p.message_key = k.message_key
+    group by k.send_id
+  ),
   told as (
-    select (d.decided_at at time zone $3::text)::date as day, d.line, d.caller, d.face, d.type,
+    select (d.decided_at at time zone $3)::date as day, d.line, d.caller, d.face, d.type,
       s.kind, s.category, s.template, s.market,
       m.sent_at, m.delivered_at, m.read_at, coalesce(m.reached, false) as reached,
       coalesce(m.accepted, false) or coalesce(s.accepted, false) as accepted,
-      m.failed_at is not null as failed_later,
+      m.failed is not null as failed_later,
       case when s.outcome = 'accepted' then s.outcome_at end as dispatched_at,
-      case when m.failed_at is not null then m.failed_code else s.outcome_code end as code,
+      case when m.failed is not null then nullif(-m.failed[2], -1) else s.outcome_code end as code,
       case
         when m.delivered_at is not null then 'delivered'
-        when m.failed_at is not null then 'failed'
+        when m.failed is not null then 'failed'
         when m.reached then 'sent'
         when m.accepted or s.accepted then 'accepted'
         else coalesce(s.state, 'requested')
       end as state
-    from {schema}.observed d
-    left join {schema}.sends s using (send_id)
-    left join lateral (
-      select min(p.sent_at) as sent_at, min(p.delivered_at) as delivered_at, min(p.read_at) as read_at,
-        min(p.failed_at) as failed_at, bool_or(p.reached is not null) as reached, bool_or(p.accepted) as accepted,
-        (array_agg(p.failed_code order by p.failed_at, p.failed_code desc nulls last)
-          filter (where p.failed_at is not null))[1] as failed_code
-      from {schema}.messages p
-      where p.message_key in (select k.message_key from {schema}.messages k where k.send_id = d.send_id)
-    ) m on true
-    where d.verdict <> 'refused'
-      and d.decided_at >= $1::date::timestamp at time zone $3
-      and d.decided_at < $2::date::timestamp at time zone $3
-      and ($4::text is null or d.line = $4)
+    from decided d
+    left join {schema}.sends s on s.send_id = d.send_id
+    left join became m on m.send_id = d.send_id
   )
 
 -- report --
