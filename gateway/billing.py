@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.billing.eras import eras
-from domain.billing.pricing import Charge, Pricer, accrual
+from domain.billing.pricing import SERVICE, Charge, Pricer, accrual, category_of
 from domain.billing.tally import Tally, money
 from domain.events import Recorded
 from gateway.store.postgres import Pool
@@ -66,9 +66,9 @@ class Bills:
             async for charge in self._charges(standing, days):
                 tally.add(charge)
             span = Span(self._second(days.begins), self._second(days.ends))
-            async for unit in standing.billing.accrued(standing.db, span):
+            for unit, messages in await standing.billing.accrued(standing.db, span, self._zone.key):
                 if days.line in (None, unit.line):
-                    tally.accrue(accrual(unit, eras=eras(), zone=self._zone))
+                    tally.accrue(accrual(unit, eras=eras(), zone=self._zone), messages)
         return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
 
     async def messages(
@@ -103,11 +103,12 @@ class Bills:
             if span is None:
                 return []
             pricer = await self._pricer(db)
-            units = [unit async for unit in billing.units(db, span, keys)]
+            units = [unit async for unit in billing.units(db, span, keys=keys)]
             if not any(pricer.needs_month(unit) for unit in units):
                 return [pricer.charge(unit) for unit in units]
             month = Span(self._second(self._day(span.begins).replace(day=1)), span.ends)
-            charges = [pricer.charge(unit) async for unit in billing.units(db, month)]
+            line = units[0].line if all(category_of(unit) == SERVICE for unit in units) else None
+            charges = [pricer.charge(unit) async for unit in billing.units(db, month, service_of=line)]
             return [charge for charge in charges if charge.unit.message_key in keys]
 
     async def _charges(self, standing: Standing, days: Days) -> AsyncGenerator[Charge, None]:

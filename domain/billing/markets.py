@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -39,6 +39,7 @@ class _Span:
 Spans = Mapping[str, Sequence[_Span]]
 
 
+@lru_cache(maxsize=4096)
 def market_of(prefix: str | None, day: date) -> Market | None:
     """The market by the longest known prefix; None where nothing is known of the recipient."""
     if not prefix:

@@ -85,10 +85,10 @@ class Tally:
         if charge.lacks:
             self._lack(charge, charge.lacks)
 
-    def accrue(self, charge: Charge) -> None:
-        """One more send that WhatsApp took."""
-        self._row(charge).counts["accrued"] += 1
-        self._total.counts["accrued"] += 1
+    def accrue(self, charge: Charge, messages: int) -> None:
+        """More sends that WhatsApp took, all of which belong where this one does."""
+        self._row(charge).counts["accrued"] += messages
+        self._total.counts["accrued"] += messages
 
     def shown(self) -> dict[str, Any]:
         """Rows, totals, what is lacking, and what it was priced by."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 
@@ -15,8 +17,10 @@ from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
 from gateway.billing import Days
-from gateway.gateway import GATEWAY
+from gateway.gateway import GATEWAY, Gateway
 
+PATIENCE: Final = 5.0
+"""Seconds that a message's own charge may take."""
 NOWHERE: Final = ""
 """As a filter: what has none."""
 _BOOLEANS: Final = {"true": True, "false": False}
@@ -60,8 +64,20 @@ def days_of(asked: Asked) -> Days:
     return Days(asked.from_day, asked.to_day, asked.line)
 
 
-def of_message(charges: Sequence[Charge], currency: str) -> dict[str, Any] | None:
-    """The charge of one message, of a group's participants together; None before it is delivered."""
+async def of_message(gateway: Gateway, keys: Iterable[UUID]) -> dict[str, Any] | None:
+    """The charge of one message, of a group's participants together.
+
+    None before it is delivered, and where too much came before it in its month to be read at once.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            charges = await gateway.bills.of_messages(sorted(set(keys)))
+    except TimeoutError:
+        return None
+    return _together(charges, gateway.settings.currency)
+
+
+def _together(charges: Sequence[Charge], currency: str) -> dict[str, Any] | None:
     if not charges:
         return None
     costs = [charge.cost for charge in charges]

@@ -28,8 +28,7 @@ async def one(request: web.Request) -> web.Response:
     life = await life_of(request, caller)
     history = await gateway.lives.history(life)
     [view] = await shown(gateway, caller, [life])
-    charges = await gateway.bills.of_messages(sorted({part.message_key for part in life.parts}))
-    view["charge"] = billing.of_message(charges, gateway.settings.currency)
+    view["charge"] = await billing.of_message(gateway, (part.message_key for part in life.parts))
     view["events"] = await views.events(gateway, history, caller)
     return errors.json(view)
 

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from domain.billing.cards import Card, read
 from domain.billing.eras import eras
+from domain.billing.markets import BSUID
 from domain.billing.pricing import Charge, Unit, price
 from domain.billing.rates import Rates
 from domain.events import Event, Recorded, SendAccepted, SendRequested, StatusReceived
-from projections.billing import unit_of
-from projections.counts import counted_deliveries, counted_sends
+from projections.counts import CountedDelivery, CountedSend, counted_deliveries, counted_sends
 from projections.messages import NOBODY
 from projections.rows import merged
 
@@ -63,6 +63,41 @@ def units(history: Iterable[Event]) -> list[Unit]:
         for row in delivered
         if row.participant != NOBODY or row.message_key not in named
     ]
+
+
+def unit_of(delivery: CountedDelivery, send: CountedSend | None) -> Unit:
+    """What two rows say of one unit."""
+    moment = delivery.known.delivered_at or 0
+    return Unit(
+        message_key=delivery.message_key,
+        participant=delivery.participant,
+        at=moment,
+        line=(send and send.line) or delivery.line,
+        prefix=_prefix((delivery.market, send.market if send else None)),
+        send_id=send.send_id if send else delivery.send_id,
+        kind=send.kind if send else None,
+        type=(send and send.type) or delivery.type,
+        category=send.category if send else None,
+        template=send.template if send else None,
+        caller=send.caller if send else None,
+        window_open=_window_open(send, moment) if send else None,
+        in_free_entry=bool(delivery.in_free_entry),
+        pricing=delivery.known.pricing,
+        position=delivery.position,
+    )
+
+
+def _prefix(told: Sequence[str | None]) -> str | None:
+    """The first, but that of a number before any user id's country."""
+    known = [one for one in told if one]
+    return min(known, key=lambda one: one.startswith(BSUID), default=None)
+
+
+def _window_open(send: CountedSend, delivered_at: int) -> bool | None:
+    if send.window_until is None:
+        return None
+    at = send.dispatched_at
+    return (delivered_at if at is None else at) < send.window_until
 
 
 def rim(**public: Any) -> dict[str, Any]:
