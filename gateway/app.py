@@ -34,6 +34,7 @@ from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
 from gateway.recovery import Recovery
+from gateway.replay import Where, change_over
 from gateway.retention import forget_old_content
 from gateway.settings import Settings, master_key_bytes
 from gateway.settler import Settler
@@ -124,6 +125,7 @@ async def opened(settings: Settings, databases: Databases) -> AsyncIterator[tupl
         connect_pool(databases.url, schema) as pool,
         Log.open(databases.url, pool, schema, master_keys=databases.master_keys) as log,
     ):
+        await change_over(Where(pool, schema, databases.admin_url), databases.url)
         yield pool, log
 
 

@@ -62,6 +62,7 @@ async def report(
     rows = {name: _row(settings, name) for name in names}
     closing: list[Closing] = []
     async with db.transaction(isolation="repeatable_read", readonly=True):
+        await db.execute(sql["hold"])
         as_of = await db.fetchval(sql["as of"], WindowProjection.name)
         async for name, conversation, window in _conversations(db, sql["open"], at, line):
             until = windows.open_until(window)

@@ -36,7 +36,8 @@ class Billing:
         self._sql: Mapping[str, str] = load("projections", "billing.sql", schema)
 
     async def as_of(self, db: Connection) -> int:
-        """How far in the log the tables are."""
+        """How far in the log the tables are. Comes first in a transaction, for which they stay."""
+        await db.execute(self._sql["hold"])
         return await db.fetchval(self._sql["as of"], CountsProjection.name) or 0
 
     async def units(

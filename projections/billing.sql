@@ -1,3 +1,7 @@
+-- hold --
+-- Before the snapshot: else a rebuild could replace the tables in between, and the old moment see none of their rows.
+lock table {schema}.counts_deliveries_v2, {schema}.counts_sends_v2 in access share mode
+
 -- as of --
 select position from {schema}.projection_checkpoints where name = $1
 

@@ -7,7 +7,9 @@ from projections.counts import CountsProjection
 from projections.lines import Lines
 from projections.messages import MessagesProjection
 from projections.observed import ObservedProjection
+from projections.rows import Connection
 from projections.runner import Projection
+from projections.shape import shape
 from projections.templates import TemplatesProjection
 from projections.window import WindowProjection
 
@@ -27,5 +29,15 @@ def projections(schema: str) -> list[Projection]:
 
 
 def ddl(schema: str) -> list[str]:
-    """Statements that make the tables of all projections where they are missing."""
-    return [runner.ddl(schema), *(projection.ddl(schema) for projection in _ALL)]
+    """Statements that make the tables of all projections where they are missing.
+
+    Views that show the tables of another version are left as they are, until this one's have caught up.
+    """
+    shapes = [shape(projection, schema) for projection in projections(schema)]
+    return [runner.ddl(schema), *(part for one in shapes for part in (one.make, one.show_first) if part)]
+
+
+async def unserved(db: Connection, schema: str) -> list[Projection]:
+    """Projections whose views show the tables of another version."""
+    found = projections(schema)
+    return [one for one in found if await db.fetchval(shape(one, schema).elsewhere)]

@@ -136,6 +136,7 @@ class CountsProjection:
         """
         groups = [name for name in GROUPS if name in group_by]
         async with db.transaction(isolation="repeatable_read", readonly=True):
+            await db.execute(self._sql["hold"])
             as_of = await db.fetchval(self._sql["as of"], self.name)
             records = await db.fetch(self._sql["report"], from_day, to_day, time_zone, line, groups)
         rows = [{name: record[name] for name in (*groups, *COUNTS)} for record in records]

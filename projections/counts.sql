@@ -87,6 +87,10 @@ on conflict (message_key, participant) do update set (
   excluded.in_free_entry, excluded.position
 )
 
+-- hold --
+-- Before the snapshot: else a rebuild could replace the tables in between, and the old moment see none of their rows.
+lock table {schema}.counts_sends, {schema}.counts_deliveries in access share mode
+
 -- as of --
 select position from {schema}.projection_checkpoints where name = $1
 

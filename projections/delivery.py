@@ -100,6 +100,7 @@ class Delivery:
         asked = (from_day, to_day, time_zone, line)
         tables = [ObservedProjection.name, MessagesProjection.name]
         async with db.transaction(isolation="repeatable_read", readonly=True):
+            await db.execute(self._sql["hold"])
             as_of = await db.fetchval(self._sql["as of"], tables)
             *rows, totals = await db.fetch(self._of_told("report"), *asked, groups)
             failures = await db.fetch(self._of_told("failures"), *asked)

@@ -124,6 +124,7 @@ class ObservedProjection:
         """
         asked = (from_day, to_day, time_zone, line, *FORETOLD)
         async with db.transaction(isolation="repeatable_read", readonly=True):
+            await db.execute(self._sql["hold"])
             as_of = await db.fetchval(self._sql["as of"], [self.name, MessagesProjection.name])
             records = await db.fetch(self._with_found("report"), *asked)
             listed = await db.fetch(self._with_found("sends"), *asked, list(found), after, limit)

@@ -29,6 +29,10 @@ on conflict (send_id) do update set (
   excluded.verdict, excluded.reason
 )
 
+-- hold --
+-- Before the snapshot: else a rebuild could replace the tables in between, and the old moment see none of their rows.
+lock table {schema}.observed, {schema}.sends, {schema}.messages in access share mode
+
 -- as of --
 select min(position) from {schema}.projection_checkpoints where name = any ($1::text[])
 

@@ -69,6 +69,7 @@ class Refusals:
         asked = (from_day, to_day, time_zone, line)
         tables = [ObservedProjection.name, MessagesProjection.name]
         async with db.transaction(isolation="repeatable_read", readonly=True):
+            await db.execute(self._sql["hold"])
             as_of = await db.fetchval(self._sql["as of"], tables)
             records = await db.fetch(self._sql["report"], *asked, groups)
             totals = await db.fetchrow(self._sql["totals"], *asked)

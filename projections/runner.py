@@ -34,6 +34,9 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries when the database is away."""
 
+_REPLACED: Final = (asyncpg.CannotCoerceError, asyncpg.InternalServerError)
+"""What a prepared statement says whose parameter is a row of a table that was replaced, or dropped by now."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +61,7 @@ class Projection(Protocol):
         """Name and version of its tables, and of its checkpoint (`window_v2`)."""
 
     def ddl(self, schema: str) -> str:
-        """Statements that make its tables and views where they are missing."""
+        """Statements that make its tables, then its views, where they are missing (projections/shape.py)."""
 
     async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
         """Change the tables; the caller holds the transaction. Depends on the events alone, no clock."""
@@ -156,13 +159,25 @@ class Runner:
                     f"{projection.name} stands at {position}, behind the log's end"
                 )
             return _Step.AT_HEAD
+        is_full = len(page) == limit
+        try:
+            return await self._take(projection, position, page, is_full=is_full)
+        except _REPLACED:
+            # A rebuild has put other tables in place of those that the sessions' statements were made for.
+            async with self._pool.acquire() as db:
+                await db.reload_schema_state()
+            return await self._take(projection, position, page, is_full=is_full)
+
+    async def _take(
+        self, projection: Projection, position: int, page: Sequence[Recorded | Undecodable], *, is_full: bool
+    ) -> _Step:
         async with self._pool.acquire() as db, db.transaction():
             await db.execute(self._sql["relax"])
             if await db.fetchval(self._sql["own"], projection.name) != position:
                 return _Step.BUSY
             await self._fold(db, projection, page)
             await db.execute(self._sql["advance"], projection.name, page[-1].position)
-        return _Step.MOVED if len(page) == limit else _Step.AT_HEAD
+        return _Step.MOVED if is_full else _Step.AT_HEAD
 
     async def _fold(
         self, db: Connection, projection: Projection, page: Sequence[Recorded | Undecodable]
@@ -171,10 +186,10 @@ class Runner:
         for item in page:
             if isinstance(item, Undecodable):
                 await self._bury(db, projection, item.position, item.error)
-        if await _try(db, projection, events) is None:
+        if await try_fold(db, projection, events) is None:
             return
         for event in events:
-            error = await _try(db, projection, [event])
+            error = await try_fold(db, projection, [event])
             if error is not None:
                 await self._bury(db, projection, event.position, _name(error))
 
@@ -185,7 +200,7 @@ class Runner:
         await db.execute(self._sql["bury"], projection.name, position, error)
 
 
-async def _try(db: Connection, projection: Projection, events: Sequence[Recorded]) -> Exception | None:
+async def try_fold(db: Connection, projection: Projection, events: Sequence[Recorded]) -> Exception | None:
     """Fold behind a savepoint; an error that lies in the events is returned, any other one raised."""
     try:
         async with db.transaction():

@@ -9,7 +9,7 @@ import cyclopts
 
 from gateway import doctor as examination
 from gateway.audit import AuditError
-from gateway.cli import audit, imports, rates, report, serve
+from gateway.cli import audit, imports, projections, rates, report, serve
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
@@ -18,9 +18,9 @@ from gateway.store.keyring import WrongMasterKeyError
 app = cyclopts.App(
     name="ledgerline", help="A messaging gateway in front of WhatsApp that remembers everything."
 )
-for command in (serve.serve, serve.simulate):
+for command in (serve.serve, serve.simulate, projections.rebuild):
     app.command(command)
-for group in (audit, imports, rates, report):
+for group in (audit, imports, projections, rates, report):
     app.command(group.app)
 
 

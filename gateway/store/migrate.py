@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -14,6 +15,9 @@ from projections.sql import load
 
 LONGEST_SCHEMA: Final = 50
 """Bytes of a schema's name: it is part of the serving role's, and PostgreSQL cuts names at 63."""
+
+PAUSE: Final = 0.3
+"""Seconds between two tries to lock what is being read."""
 
 _NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -33,14 +37,27 @@ async def migrate(
     admin = await asyncpg.connect(admin_url)
     try:
         await _begin(admin, sql)
+        while not await _migrated(admin, sql, schema, user, extra_ddl):  # noqa: ASYNC110 - waits for the database
+            await asyncio.sleep(PAUSE)
+    finally:
+        await admin.close()
+
+
+async def _migrated(
+    admin: Connection, sql: Mapping[str, str], schema: str, user: str, extra_ddl: Sequence[str]
+) -> bool:
+    """Whether it is done; not while gateways of the log read what is to be changed."""
+    try:
         async with admin.transaction():
             await admin.execute(sql["lock"])
+            await admin.execute(sql["patience"])
             await _apply(admin, sql, schema)
             for ddl in extra_ddl:
                 await admin.execute(ddl)
             await _grant(admin, sql, schema, user)
-    finally:
-        await admin.close()
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
 
 
 async def _user_of(url: str) -> str:

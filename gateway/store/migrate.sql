@@ -5,6 +5,10 @@ create table if not exists {schema}.migrations (number integer primary key, name
 -- lock --
 lock table {schema}.migrations in share row exclusive mode
 
+-- patience --
+-- All waits together are shorter than deadlock_timeout, so a reader who stands in our way never fails: we do.
+set local lock_timeout = '100ms'
+
 -- applied --
 select number from {schema}.migrations
 

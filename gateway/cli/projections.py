@@ -1,0 +1,98 @@
+"""`ledgerline rebuild` and `ledgerline projections`: the tables made from the log."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+import cyclopts
+
+from gateway import replay
+from gateway import settings as configuration
+from gateway.app import Databases
+from gateway.cli.database import databases_for, usable_database
+from gateway.cli.progress import Progress
+from gateway.cli.terminal import CannotStartError, DataDir, given, run, say
+from gateway.replay import Where
+from gateway.settings import Settings
+from gateway.store.migrate import migrate
+from gateway.store.postgres import connect_pool
+from projections import catalogue
+from projections.rebuild import BusyError, StoppedError
+from projections.runner import CheckpointBeyondHeadError, Projection
+
+Flag = Annotated[bool, cyclopts.Parameter(negative="")]
+
+app = cyclopts.App(name="projections", help="The tables that are made from the log.")
+
+
+def rebuild(
+    *names: str,
+    all_: Annotated[bool, cyclopts.Parameter(name="--all", negative="")] = False,
+    diff: Flag = False,
+    drop_old: Flag = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Build projections anew beside those that serve, and let them serve; gateways go on meanwhile.
+
+    --diff says which rows were otherwise. What served before is kept: --drop-old only drops it.
+    """
+    if bool(names) == all_:
+        raise CannotStartError("say which projections (window_v2 …), or --all")
+    settings = configuration.load(**given(data_dir))
+    wanted = _named(names, settings)
+    run(_drop_old(settings, wanted) if drop_old else _rebuild(settings, wanted, diff=diff))
+
+
+@app.command
+def checksum(*names: str, data_dir: DataDir = None) -> None:
+    """Say what each projection holds: position, rows, SHA-256. The same for the same log."""
+    settings = configuration.load(**given(data_dir))
+    run(_checksum(settings, _named(names, settings)))
+
+
+async def _rebuild(settings: Settings, wanted: Sequence[Projection], *, diff: bool) -> None:
+    async with _log(settings) as where:
+        for projection in wanted:
+            with Progress() as progress:
+                try:
+                    await replay.rebuild(where, projection, progress, diff=diff)
+                except (StoppedError, BusyError, CheckpointBeyondHeadError) as error:
+                    raise CannotStartError(str(error)) from None
+
+
+async def _drop_old(settings: Settings, wanted: Sequence[Projection]) -> None:
+    async with _log(settings) as where:
+        for projection in wanted:
+            await replay.drop_old(where, projection, Progress())
+
+
+async def _checksum(settings: Settings, wanted: Sequence[Projection]) -> None:
+    async with _log(settings, made=True) as where:
+        async for one in replay.checksums(where, wanted):
+            say(f"{one.name:14} position {one.position}  {one.rows} rows  {one.sha256}")
+
+
+@contextlib.asynccontextmanager
+async def _log(settings: Settings, *, made: bool = False) -> AsyncIterator[Where]:
+    """`made`: for who asks only, the tables must be there."""
+    schema = settings.schema_name
+    async with databases_for(settings) as databases:
+        with usable_database():
+            if not made:
+                await _make(databases, schema)
+            async with connect_pool(databases.url, schema, size=4) as pool:
+                yield Where(pool, schema, databases.admin_url)
+
+
+async def _make(databases: Databases, schema: str) -> None:
+    ddl = catalogue.ddl(schema)
+    await migrate(databases.admin_url, schema, serving_url=databases.url, extra_ddl=ddl)
+
+
+def _named(names: Sequence[str], settings: Settings) -> list[Projection]:
+    try:
+        return replay.named(names, settings.schema_name)
+    except replay.UnknownNameError as error:
+        raise CannotStartError(str(error)) from None

@@ -1,0 +1,160 @@
+"""Projections made again from the log, beside gateways that serve."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import asyncpg
+
+from gateway.logs import get_logger
+from gateway.store.migrate import migrate
+from gateway.store.postgres import Connection, Pool, Postgres
+from gateway.store.tail import Tail
+from projections import catalogue
+from projections.checksum import Checksum, checksum
+from projections.rebuild import Difference, Rebuild
+from projections.runner import Projection, Runner
+from projections.shape import shape
+
+_SETTINGS: Final = {
+    "application_name": "ledgerline rebuild",
+    "jit": "off",
+    # Whoever vanished in the middle must not hold up the projection that serves.
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+class UnknownNameError(Exception):
+    """A name that no projection has."""
+
+
+class Teller(Protocol):
+    """Who is told how a rebuild goes."""
+
+    def moved(self, name: str, position: int, head: int) -> None:
+        """A page is folded."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A log for a rebuild: how it is read, and by whom tables are made."""
+
+    pool: Pool
+    schema: str
+    admin_url: str
+
+
+async def change_over(where: Where, serving_url: str) -> None:
+    """Where a release brings another version of a projection, serve it once it has caught up.
+
+    Until then the views show the old version's tables, for the gateways that still run.
+    """
+    async with where.pool.acquire() as db:
+        late = await catalogue.unserved(db, where.schema)
+    if not late:
+        return
+    names = [one.name for one in late]
+    get_logger().info("projections catch up before they serve", projections=names)
+    await _runner(where, late).catch_up()
+    views = [shape(one, where.schema).show for one in late]
+    await migrate(where.admin_url, where.schema, serving_url=serving_url, extra_ddl=views)
+    get_logger().info("projections serve", projections=names)
+
+
+def named(names: Sequence[str], schema: str) -> list[Projection]:
+    """The projections of these names, all of them where there is none. Raises UnknownNameError."""
+    known = {one.name: one for one in catalogue.projections(schema)}
+    if unknown := [name for name in names if name not in known]:
+        missing, there = ", ".join(unknown), ", ".join(known)
+        raise UnknownNameError(f"there is no projection {missing}: this release has {there}")
+    return [known[name] for name in dict.fromkeys(names)] or [*known.values()]
+
+
+async def rebuild(where: Where, projection: Projection, teller: Teller, *, diff: bool) -> None:
+    """Build a projection anew, say with `diff` what is otherwise in it, and let it serve.
+
+    Raises StoppedError (projections/rebuild.py) at an event that can't be folded.
+    """
+    async with _admin(where) as db:
+        if any(one.name == projection.name for one in await catalogue.unserved(db, where.schema)):
+            await _runner(where, [projection]).catch_up()
+            teller.say(f"{projection.name} has caught up; it serves when a gateway of this release starts")
+            return
+        build = await _build(where, projection, db)
+        if begun := await build.begin():
+            teller.say(f"{projection.name} goes on from position {begun}")
+        await build.catch_up(moved=lambda head: teller.moved(build.name, build.position, head))
+        if diff:
+            await _tell_differences(where, projection, build, teller)
+        position = await build.switch()
+        kept = ", ".join(await build.kept())
+        teller.say(
+            f"{projection.name} serves as rebuilt up to position {position}; kept until --drop-old: {kept}"
+        )
+
+
+async def drop_old(where: Where, projection: Projection, teller: Teller) -> None:
+    """Drop what served before the last rebuild."""
+    async with _admin(where) as db:
+        build = await _build(where, projection, db)
+        if kept := await build.kept():
+            await build.drop_old()
+        teller.say(f"{projection.name}: " + (f"dropped {', '.join(kept)}" if kept else "nothing was kept"))
+
+
+async def checksums(where: Where, wanted: Sequence[Projection]) -> AsyncIterator[Checksum]:
+    """What the tables hold, one projection after the other."""
+    async with _admin(where) as db:
+        for projection in wanted:
+            yield await checksum(db, projection, where.schema)
+
+
+async def _tell_differences(where: Where, projection: Projection, build: Rebuild, teller: Teller) -> None:
+    await _runner(where, [projection]).catch_up()
+    found = 0
+    async with _admin(where) as beside:
+        async for one in build.differences(beside):
+            found += 1
+            teller.say(_told(one))
+    teller.say(f"{projection.name}: {found or 'no'} row(s) otherwise than in the tables that served")
+
+
+def _told(one: Difference) -> str:
+    return f"{one.table} ({', '.join(one.keys)}) = ({one.row}) {one.found}"
+
+
+async def _build(where: Where, projection: Projection, db: Connection) -> Rebuild:
+    log = Postgres(where.pool, where.schema)
+    log_id, _ = await log.identity()
+    return Rebuild(
+        partial(_of_schema, projection.name),
+        db,
+        log,
+        schema=where.schema,
+        maker=f"{log_id} {importlib.metadata.version('ledgerline')}",
+    )
+
+
+def _of_schema(name: str, schema: str) -> Projection:
+    return next(one for one in catalogue.projections(schema) if one.name == name)
+
+
+def _runner(where: Where, chosen: Sequence[Projection]) -> Runner:
+    return Runner(chosen, where.pool, Tail(where.pool, where.schema), schema=where.schema)
+
+
+@contextlib.asynccontextmanager
+async def _admin(where: Where) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(where.admin_url, server_settings=_SETTINGS)
+    try:
+        yield connection
+    finally:
+        await connection.close()
