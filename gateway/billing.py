@@ -11,8 +11,9 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from domain.billing.eras import eras
+from domain.billing.eras import Era, eras
 from domain.billing.pricing import SERVICE, Charge, Pricer, accrual, category_of
+from domain.billing.rates import Card
 from domain.billing.tally import Tally, money
 from domain.events import Recorded
 from gateway.store.postgres import Pool
@@ -37,6 +38,18 @@ class Days:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What is supposed instead of the terms and prices that were in force."""
+
+    eras: Sequence[Era] | None = None
+    card: Card | None = None
+    """Its rates come before all others."""
+
+
+IN_FORCE: Final = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The tables as of a position."""
 
@@ -48,8 +61,12 @@ class Standing:
 class Bills:
     """The billing report of one account."""
 
-    def __init__(self, pool: Pool, schema: str, *, currency: str, time_zone: str) -> None:
+    def __init__(
+        self, pool: Pool, schema: str, *, currency: str, time_zone: str, terms: Terms = IN_FORCE
+    ) -> None:
         """`schema`: the log's; `time_zone`: IANA."""
+        self._eras = terms.eras or eras()
+        self._supposed = terms.card
         self._pool = pool
         self._schema = schema
         self._currency = currency
@@ -68,7 +85,7 @@ class Bills:
             span = Span(self._second(days.begins), self._second(days.ends))
             for unit, messages in await standing.billing.accrued(standing.db, span, self._zone.key):
                 if days.line in (None, unit.line):
-                    tally.accrue(accrual(unit, eras=eras(), zone=self._zone), messages)
+                    tally.accrue(accrual(unit, eras=self._eras, zone=self._zone), messages)
         return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
 
     async def messages(
@@ -121,7 +138,8 @@ class Bills:
                 yield charge
 
     async def _pricer(self, db: Connection) -> Pricer:
-        return Pricer(eras(), await self._cards.rates(db, self._currency), self._zone)
+        rates = await self._cards.rates(db, self._currency, before=self._supposed)
+        return Pricer(self._eras, rates, self._zone)
 
     @contextlib.asynccontextmanager
     async def _standing(self, as_of: int | None) -> AsyncIterator[Standing]:

@@ -12,7 +12,7 @@ from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked
-from gateway.billing import Bills
+from gateway.billing import IN_FORCE, Bills, Terms
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail
@@ -79,11 +79,19 @@ async def windows(
 
 
 async def billing(
-    pool: Pool, settings: Settings, asked: Asked, groups: Sequence[str], as_of: int | None
+    pool: Pool,
+    settings: Settings,
+    asked: Asked,
+    groups: Sequence[str],
+    *,
+    as_of: int | None = None,
+    terms: Terms = IN_FORCE,
 ) -> dict[str, Any]:
-    """What GET /api/reports/billing answers."""
+    """What GET /api/reports/billing answers; or would, by other terms."""
     await caught_up(pool, settings.schema_name)
-    bills = Bills(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
+    bills = Bills(
+        pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone, terms=terms
+    )
     return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=as_of), asked)
 
 

@@ -48,6 +48,11 @@ def era_of(day: date, known: Sequence[Era]) -> Era:
     return next((era for era in reversed(known) if era.starts <= day), known[0])
 
 
+def always(name: str) -> tuple[Era, ...] | None:
+    """As if the terms of one era had been in force ever since; None where none has this name."""
+    return next(((era,) for era in eras() if era.name == name), None)
+
+
 def _era(data: Mapping[str, Any]) -> Era:
     return Era(
         name=data["name"],

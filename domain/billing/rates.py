@@ -53,10 +53,11 @@ Index = Mapping[tuple[str, str], Sequence[Found]]
 
 
 class Rates:
-    """All rates of one currency; those of imported cards come before those shipped."""
+    """All rates of one currency."""
 
-    def __init__(self, currency: str, imported: Iterable[Card] = (), shipped: Iterable[Card] = ()) -> None:
-        self._indexes = tuple(_index(cards, currency) for cards in (imported, shipped))
+    def __init__(self, currency: str, *cards: Iterable[Card]) -> None:
+        """`cards`: where several groups have a rate, the first one's counts."""
+        self._indexes = tuple(_index(group, currency) for group in cards)
 
     def find(self, market: str, category: str, day: date, rank: int) -> Found | None:
         """The rate of the `rank`th charged message of the month; of several begun, the newest."""

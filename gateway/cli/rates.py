@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import cyclopts
 
@@ -24,11 +25,7 @@ app = cyclopts.App(name="rates", help="Rate cards: what messages cost.")
 def check(file: Path, /, *, data_dir: DataDir = None) -> None:
     """Name everything that is wrong with a rate card by its line; nothing is imported."""
     currency = configuration.load(**given(data_dir)).currency
-    checked = read(_text(file), currency=currency)
-    if isinstance(checked, Wrong):
-        _refuse(checked)
-    else:
-        say(f"{_told(checked)}: all right")
+    say(f"{_told(right_card(file, currency))}: all right")
 
 
 @app.command(name="import")
@@ -41,6 +38,14 @@ def import_card(file: Path, /, *, data_dir: DataDir = None) -> None:
 def listing(*, data_dir: DataDir = None) -> None:
     """List the cards that prices come from, imported and shipped."""
     run(_list(settings_for_log(data_dir)))
+
+
+def right_card(file: Path, currency: str) -> Card:
+    """The card in a file; ends the command, naming every problem, where it is wrong."""
+    checked = read(_text(file), currency=currency)
+    if isinstance(checked, Wrong):
+        _refuse(checked)
+    return checked
 
 
 async def _import(settings: Settings, file: Path) -> None:
@@ -83,7 +88,7 @@ def _text(file: Path) -> str:
         raise CannotStartError(f"{file}: {why}") from None
 
 
-def _refuse(wrong: Wrong) -> None:
+def _refuse(wrong: Wrong) -> NoReturn:
     for problem in wrong.problems:
         complain(problem)
     complain(f"{len(wrong.problems)} problem(s); nothing was imported")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
 
-from domain.billing import tally
+from domain.billing import eras, tally
 from gateway import open_windows, report, report_texts, tables
 from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.reports import Asked, current_month
 from gateway.app import utc_now
+from gateway.billing import Terms
 from gateway.cli.database import open_log, settings_for_log
+from gateway.cli.rates import right_card
 from gateway.cli.terminal import CannotStartError, DataDir, run, say
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
@@ -29,6 +33,9 @@ Groups = Annotated[str, cyclopts.Parameter(help="With commas: " + ", ".join(tall
 Position = Annotated[
     int | None,
     cyclopts.Parameter(help="A position of the log.", validator=cyclopts.validators.Number(gte=0)),
+]
+Supposed = Annotated[
+    tuple[str, ...], cyclopts.Parameter(name="--what-if", help="rates=FILE, or era=NAME; repeatable.")
 ]
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
 
@@ -93,21 +100,27 @@ def report_windows(
 
 
 @app.command(name="billing")
-def report_billing(
+def report_billing(  # noqa: PLR0913 - each one an option of the report
     *,
     from_day: From = None,
     to_day: To = None,
     line: str | None = None,
     group_by: Groups = "day",
     as_of: Position = None,
+    what_if: Supposed = (),
     written: As = "table",
     data_dir: DataDir = None,
 ) -> None:
     """What was delivered, what of it is charged, and what it costs; --to is exclusive."""
     settings = settings_for_log(data_dir)
     asked = _asked(settings, from_day, to_day, line)
-    groups = _groups(group_by)
-    body = run(_read(settings, lambda pool: report.billing(pool, settings, asked, groups, as_of)))
+    groups, terms = _groups(group_by), _terms(what_if, settings.currency)
+    body = run(
+        _read(
+            settings,
+            lambda pool: report.billing(pool, settings, asked, groups, as_of=as_of, terms=terms),
+        )
+    )
     if written != "json":
         body["rows"] = [report_texts.flat(row) for row in body["rows"]]
     _say(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
@@ -119,6 +132,21 @@ def _groups(text: str) -> list[str]:
         if word not in tally.GROUPS:
             raise CannotStartError(f"--group-by {word!r} is not one of {', '.join(tally.GROUPS)}")
     return [name for name in tally.GROUPS if name in words]
+
+
+def _terms(texts: Sequence[str], currency: str) -> Terms:
+    """`era=NAME` and `rates=FILE`."""
+    supposed = Terms()
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name == "era" and (only := eras.always(value)):
+            supposed = replace(supposed, eras=only)
+        elif name == "rates":
+            supposed = replace(supposed, card=right_card(Path(value), currency))
+        else:
+            known = ", ".join(era.name for era in eras.eras())
+            raise CannotStartError(f"--what-if {text!r} is not rates=FILE, nor era= one of {known}")
+    return supposed
 
 
 def _asked(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:

@@ -44,9 +44,10 @@ class RateCards:
             for row in await db.fetch(self._sql["all"])
         ]
 
-    async def rates(self, db: Connection, currency: str) -> Rates:
-        """What costs how much: imported and shipped."""
-        return Rates(currency, [one.card for one in await self.all(db)], shipped())
+    async def rates(self, db: Connection, currency: str, *, before: Card | None = None) -> Rates:
+        """What costs how much: by the cards imported, then by those shipped; by `before` before them all."""
+        imported = [one.card for one in await self.all(db)]
+        return Rates(currency, [before] if before else [], imported, shipped())
 
     async def add(
         self, pool: Pool, text: str, *, currency: str, source: str, by: str, now: datetime

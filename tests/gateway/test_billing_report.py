@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from running import ANN, LINE, Running
 
+from domain.billing.cards import read
+from domain.billing.eras import always
 from domain.billing.rates import Card
 from gateway import report, report_texts
 from gateway.api.reports import Asked
+from gateway.billing import Terms
 from gateway.store.rate_cards import RateCards
 
 HEAD = "market,category,tier,rate,currency,valid_from,valid_to"
@@ -162,9 +165,23 @@ async def test_the_command_tells_what_the_api_does(running: Running) -> None:
     await traffic(running)
     asked = Asked(date(2026, 1, 1), date(2100, 1, 1), "UTC", None)
     settings, pool = running.gateway.settings, running.gateway.pool
-    body = await report.billing(pool, settings, asked, ["category"], None)
+    body = await report.billing(pool, settings, asked, ["category"])
     assert body == await billing(running, group_by="category")
     body["rows"] = [report_texts.flat(row) for row in body["rows"]]
     told = "\n".join(report_texts.billing(body))
     assert "free 1, billable 2 (by WhatsApp 2): 0.042 USD\n" in told
     assert "free_tier:1" in told
+
+
+async def test_other_terms_can_be_supposed(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    asked = Asked(date(2026, 1, 1), date(2100, 1, 1), "UTC", None)
+    settings, pool = running.gateway.settings, running.gateway.pool
+    dearer = read(f"{HEAD}\nUnited Kingdom,utility,,0.5,USD,2026-01-01,\n")
+    assert isinstance(dearer, Card)
+    by_card = await report.billing(pool, settings, asked, [], terms=Terms(card=dearer))
+    by_era = await report.billing(pool, settings, asked, [], terms=Terms(eras=always("message")))
+    assert (by_card["totals"]["cost"], by_card["cards"]) == ("1", [dearer.card_id])
+    assert by_era["totals"]["free_reasons"] == {"not_charged": 1, "window": 2}
+    assert (await billing(running))["totals"]["cost"] == "0.042"

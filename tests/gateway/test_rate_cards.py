@@ -98,9 +98,13 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     csv = command("report", "billing", *days, "--group-by", "month,category", "--format", "csv")
     json = command("report", "billing", *days, "--format", "json", "--as-of", "0")
     wrong = command("report", "billing", "--group-by", "contact")
+    supposed = command("report", "billing", *days, "--what-if", "era=message")
+    unknown = command("report", "billing", *days, "--what-if", "era=stone")
 
     assert table.stdout.splitlines()[0].startswith("Delivered from 2026-11-01 to before 2026-12-01 (UTC)")
     figures = "accrued,delivered,free,billable,billable_whatsapp,free_reasons,cost,cost_complete,estimated"
     assert csv.stdout == f"month,category,{figures}\n"
     assert '"cost": "0"' in json.stdout
     assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
+    assert supposed.returncode == 0, supposed.stderr
+    assert "era= one of notification, conversation, message" in unknown.stderr
