@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, region_code_for_number
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    PhoneNumber,
+    region_code_for_country_code,
+    region_code_for_number,
+)
 
 LONGEST_CODE: Final = 3
 AREA_DIGITS: Final = 3
@@ -40,6 +45,19 @@ def is_us(prefix: str | None) -> bool:
 
 def _number(area: str) -> PhoneNumber:
     return PhoneNumber(country_code=1, national_number=int(f"{area}2223456"))
+
+
+def country_of(prefix: str | None) -> str | None:
+    """The ISO code of a market prefix's country: after +1 by area, of other shared codes the main one."""
+    if prefix is None:
+        return None
+    if prefix.startswith("bsuid:"):
+        return prefix.removeprefix("bsuid:")
+    if prefix.startswith("7"):
+        return "KZ" if prefix[1:2] in ("6", "7") else "RU"
+    if prefix.startswith("1") and len(prefix) == 1 + AREA_DIGITS:
+        return region_code_for_number(_number(prefix[1:]))
+    return region_code_for_country_code(int(prefix))
 
 
 def prefix_of_bsuid(user_id: str) -> str:

@@ -112,6 +112,13 @@ class Bills:
                     break
         return standing.as_of, found
 
+    async def visit(self, days: Days, see: Callable[[Charge], None]) -> int:
+        """Show every charge of the days, in order; as of where."""
+        async with self._standing(None) as standing:
+            async for charge in self._charges(standing, days):
+                see(charge)
+        return standing.as_of
+
     async def of_messages(self, keys: Sequence[UUID]) -> list[Charge]:
         """The charges of some messages, as far as they are delivered and the tables are."""
         async with self._standing(None) as standing:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+from domain.billing.reconciling import Analytics, Differences, Told
 from gateway import open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
-from gateway.api.reports import Asked
+from gateway.api.reports import Asked, head
 from gateway.billing import IN_FORCE, Bills, Terms
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
@@ -93,6 +95,23 @@ async def billing(
         pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone, terms=terms
     )
     return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=as_of), asked)
+
+
+async def reconciled(
+    pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, tuple[int, Decimal]] | None
+) -> dict[str, Any]:
+    """Our charges against WhatsApp's pricing of each message, or against its analytics where `told`."""
+    await caught_up(pool, settings.schema_name)
+    bills = Bills(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
+    days = billing_api.days_of(asked)
+    sides = Differences() if told is None else Analytics(_within(told, asked))
+    as_of = await bills.visit(days, sides.see)
+    return head(as_of, asked) | {"currency": settings.currency} | sides.shown()
+
+
+def _within(told: Mapping[Told, tuple[int, Decimal]], asked: Asked) -> dict[Told, tuple[int, Decimal]]:
+    first, last = asked.from_day.isoformat(), asked.to_day.isoformat()
+    return {key: value for key, value in told.items() if first <= key.day < last}
 
 
 async def caught_up(pool: Pool, schema: str) -> None:

@@ -118,3 +118,17 @@ def flat(row: Body) -> Body:
     """A row whose every value is one cell."""
     reasons = " ".join(f"{reason}:{count}" for reason, count in row["free_reasons"].items())
     return row | {"free_reasons": reasons or None}
+
+
+def reconciled(body: Body) -> Iterator[str]:
+    """Our charges beside WhatsApp's word; what differs is named."""
+    totals = body["totals"]
+    yield _heading("Differing", body, totals["differing"])
+    yield ", ".join(f"{name} {count}" for name, count in totals.items())
+    if body["rows"]:
+        yield ""
+        yield from table(body["rows"])
+    if body.get("messages"):
+        yield ""
+        yield "The first that differ (GET /api/reports/billing/messages?differs=true lists all):"
+        yield from table(body["messages"])

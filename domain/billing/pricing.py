@@ -177,14 +177,15 @@ def category_of(unit: Unit) -> str | None:
 
     Whether an authentication is international only WhatsApp knows.
     """
-    told = _plain((unit.pricing or {}).get("category"))
-    ours = _plain(unit.category) or (SERVICE if unit.kind == "free_form" else None)
+    told = plain_category((unit.pricing or {}).get("category"))
+    ours = plain_category(unit.category) or (SERVICE if unit.kind == "free_form" else None)
     if ours in (None, "authentication") and told == "authentication-international":
         return told
     return ours or told
 
 
-def _plain(category: str | None) -> str | None:
+def plain_category(category: str | None) -> str | None:
+    """WhatsApp's word for a category as one that is charged; None for none."""
     if category is None:
         return None
     word = category.lower().removeprefix("group_")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import cyclopts
+import orjson
 
 from domain.billing import eras, tally
+from domain.billing.reconciling import Told, analytics_of
 from gateway import open_windows, report, report_texts, tables
 from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.reports import Asked, current_month
@@ -132,6 +136,33 @@ def _groups(text: str) -> list[str]:
         if word not in tally.GROUPS:
             raise CannotStartError(f"--group-by {word!r} is not one of {', '.join(tally.GROUPS)}")
     return [name for name in tally.GROUPS if name in words]
+
+
+@app.command(name="reconcile")
+def report_reconcile(
+    *,
+    from_day: From = None,
+    to_day: To = None,
+    line: str | None = None,
+    analytics: Path | None = None,
+    written: As = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """Our charges against WhatsApp's pricing of each message, or against --analytics, an answer in JSON."""
+    settings = settings_for_log(data_dir)
+    asked = _asked(settings, from_day, to_day, line)
+    told = _analytics(analytics, settings) if analytics else None
+    body = run(_read(settings, lambda pool: report.reconciled(pool, settings, asked, told)))
+    _say(body, written, report_texts.reconciled, tuple(body["rows"][0]) if body["rows"] else ())
+
+
+def _analytics(file: Path, settings: Settings) -> dict[Told, tuple[int, Decimal]]:
+    try:
+        return analytics_of(orjson.loads(file.read_bytes()), ZoneInfo(settings.time_zone))
+    except OSError as error:
+        raise CannotStartError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise CannotStartError(f"{file}: {error}") from None
 
 
 def _terms(texts: Sequence[str], currency: str) -> Terms:

@@ -108,3 +108,18 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
     assert supposed.returncode == 0, supposed.stderr
     assert "era= one of notification, conversation, message" in unknown.stderr
+
+
+def test_an_answer_of_analytics_is_reconciled_and_another_file_refused(command: Command) -> None:
+    answer = Path(__file__).parents[1] / "payloads" / "cloud_pricing_analytics_response.json"
+    days = ("--from", "2026-11-01", "--to", "2026-12-01")
+
+    own = command("report", "reconcile", *days)
+    theirs = command("report", "reconcile", *days, "--analytics", str(answer), "--format", "csv")
+    wrong = command(
+        "report", "reconcile", *days, "--analytics", str(answer.with_name("onprem_status_read.json"))
+    )
+
+    assert own.stdout.startswith("Differing from 2026-11-01")
+    assert "2026-11-21,GB,utility,regular,0,120,0,2.64,False" in theirs.stdout
+    assert (wrong.returncode, "it is no answer with pricing_analytics" in wrong.stderr) == (1, True)
