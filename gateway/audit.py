@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from textwrap import fill
 from typing import Final
 from uuid import UUID
@@ -14,8 +15,12 @@ import asyncpg
 from domain import explain
 from gateway.answers import rfc3339
 from gateway.app import Databases
+from gateway.export import MANIFEST, ExportError, export
 from gateway.lives import Lives
-from gateway.store.postgres import DATABASE_GONE, connect_pool
+from gateway.store.keyring import Masters
+from gateway.store.log import opens
+from gateway.store.opening import Opener
+from gateway.store.postgres import DATABASE_GONE, Pool, Postgres, connect_pool
 from gateway.verification.verify import verify
 
 INDENT: Final = " " * 12
@@ -50,6 +55,38 @@ async def verify_log(
     with _readable(schema):
         async with connect_pool(databases.url, schema, size=1) as pool:
             return await verify(pool, schema, now=now, patience=patience, say=say)
+
+
+async def export_log(
+    databases: Databases,
+    schema: str,
+    folder: Path,
+    *,
+    first: int,
+    last: int | None,
+    opened: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Write a range of the log as files; `opened`: with its content.
+
+    Raises AuditError and WrongMasterKeyError.
+    """
+    with _readable(schema):
+        async with connect_pool(databases.url, schema, size=2, read_only=True) as pool:
+            opener = await _opener(pool, schema, databases) if opened else None
+            try:
+                files = await export(pool, schema, folder, first=first, last=last, opener=opener)
+            except ExportError as error:
+                raise AuditError(str(error)) from None
+    events = sum(file.events for file in files)
+    say(f"{events} events in {len(files)} file(s); {folder / MANIFEST} has their sums")
+
+
+async def _opener(pool: Pool, schema: str, databases: Databases) -> Opener:
+    log_id, _ = await Postgres(pool, schema).identity()
+    async with pool.acquire() as db:
+        await opens(db, schema, master_keys=databases.master_keys)
+    return Opener(pool, schema, log_id=log_id, masters=Masters(databases.master_keys))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from gateway.settings import Settings
 
 SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]
 
-app = cyclopts.App(name="audit", help="Ask the log; nothing is written.")
+app = cyclopts.App(name="audit", help="Ask the log; nothing in it is changed.")
 
 
 @app.command
@@ -48,6 +49,30 @@ def verify(
     if not log:
         raise auditing.AuditError("say what to verify: --log")
     run(_verify(configuration.load(**given(data_dir))))
+
+
+@app.command
+def export(
+    *,
+    out: Path,
+    from_position: Annotated[int, cyclopts.Parameter(name="--from")] = 1,
+    to_position: Annotated[int | None, cyclopts.Parameter(name="--to")] = None,
+    open_: Annotated[bool, cyclopts.Parameter(name="--open", negative="")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write the log, or the positions from --from to --to, to the folder --out as JSON Lines with a manifest.
+
+    What is sealed stays sealed. --open adds names, numbers and texts in the clear: guard the folder.
+    """
+    settings = configuration.load(**given(data_dir))
+    run(_export(settings, out, from_position, to_position, opened=open_))
+
+
+async def _export(settings: Settings, out: Path, first: int, last: int | None, *, opened: bool) -> None:
+    async with _databases(settings) as databases:
+        await auditing.export_log(
+            databases, settings.schema_name, out, first=first, last=last, opened=opened, say=say
+        )
 
 
 async def _verify(settings: Settings) -> None:
