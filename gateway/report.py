@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from domain.billing.reconciling import Analytics, Differences, Told
-from gateway import open_windows
+from gateway import closing, open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
@@ -95,6 +95,14 @@ async def billing(
         pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone, terms=terms
     )
     return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=as_of), asked)
+
+
+async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> dict[str, Any]:
+    """The bill of a month as it was closed, and what has changed since."""
+    await caught_up(pool, settings.schema_name)
+    schema, currency = settings.schema_name, settings.currency
+    bills = Bills(pool, schema, currency=currency, time_zone=settings.time_zone)
+    return await closing.closed(pool, schema, bills, currency=currency, month=month, by=by, now=now)
 
 
 async def reconciled(

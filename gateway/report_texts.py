@@ -132,3 +132,20 @@ def reconciled(body: Body) -> Iterator[str]:
         yield ""
         yield "The first that differ (GET /api/reports/billing/messages?differs=true lists all):"
         yield from table(body["messages"])
+
+
+def closed(body: Body) -> Iterator[str]:
+    """A closed month, and its adjustment."""
+    totals = body["totals"]
+    yield (
+        f"{body['month']} was closed at {body['closed_at']} by {body['closed_by']}, "
+        f"up to position {body['closed_as_of']}:"
+    )
+    whole = "" if totals["cost_complete"] else " and what had no rate"
+    cost = f"{totals['cost']} {body['currency']}{whole}"
+    yield f"delivered {totals['delivered']}, billable {totals['billable']}: {cost}"
+    if not body["rows"]:
+        yield f"Nothing of it has changed up to position {body['as_of']}."
+        return
+    yield f"Adjustment up to position {body['as_of']}:"
+    yield from table(body["rows"])

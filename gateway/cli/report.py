@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -13,10 +14,11 @@ from zoneinfo import ZoneInfo
 import cyclopts
 import orjson
 
-from domain.billing import eras, tally
+from domain.billing import adjusting, eras, tally
 from domain.billing.reconciling import Told, analytics_of
-from gateway import open_windows, report, report_texts, tables
+from gateway import closing, open_windows, report, report_texts, tables
 from gateway.api.open_windows import HOURS, MAX_HOURS
+from gateway.api.query import FIRST_DAY, LAST_DAY
 from gateway.api.reports import Asked, current_month
 from gateway.app import utc_now
 from gateway.billing import Terms
@@ -154,6 +156,28 @@ def report_reconcile(
     told = _analytics(analytics, settings) if analytics else None
     body = run(_read(settings, lambda pool: report.reconciled(pool, settings, asked, told)))
     _say(body, written, report_texts.reconciled, tuple(body["rows"][0]) if body["rows"] else ())
+
+
+@app.command(name="close")
+def report_close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> None:
+    """Note the bill of a month (YYYY-MM) for good; once closed: what of it has changed since."""
+    settings, now = settings_for_log(data_dir), utc_now()
+    first = _month(month)
+    if closing.following(first) > now.astimezone(ZoneInfo(settings.time_zone)).date():
+        raise CannotStartError(f"{month} is not over yet in {settings.time_zone}")
+    by = getpass.getuser()
+    body = run(_read(settings, lambda pool: report.closed(pool, settings, first, by=by, now=now)))
+    _say(body, written, report_texts.closed, (*adjusting.BY, *tally.COUNTS, "cost"))
+
+
+def _month(text: str) -> date:
+    try:
+        month = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        month = date.max
+    if not FIRST_DAY < month < LAST_DAY:
+        raise CannotStartError(f"{text!r} is not a month such as 2026-11")
+    return month
 
 
 def _analytics(file: Path, settings: Settings) -> dict[Told, tuple[int, Decimal]]:

@@ -185,3 +185,27 @@ async def test_other_terms_can_be_supposed(running: Running) -> None:
     assert (by_card["totals"]["cost"], by_card["cards"]) == ("1", [dearer.card_id])
     assert by_era["totals"]["free_reasons"] == {"not_charged": 1, "window": 2}
     assert (await billing(running))["totals"]["cost"] == "0.042"
+
+
+async def test_a_closed_month_stays_and_what_comes_later_is_an_adjustment(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    settings, pool, now = running.gateway.settings, running.gateway.pool, running.gateway.clock()
+    month = now.date().replace(day=1)
+
+    first = await report.closed(pool, settings, month, by="ann", now=now)
+    await traffic(running, templates=1)
+    later = await report.closed(pool, settings, month, by="bob", now=now)
+
+    assert (first["rows"], first["totals"]["cost"], first["closed_by"]) == ([], "0.042", "ann")
+    kept = ("totals", "closed_by", "closed_at", "closed_as_of")
+    assert [later[name] for name in kept] == [first[name] for name in kept]
+    service, utility = later["rows"]
+    assert (service["category"], service["delivered"], service["free"], service["cost"]) == (
+        "service",
+        1,
+        1,
+        "0",
+    )
+    assert (utility["category"], utility["billable"], utility["cost"]) == ("utility", 1, "0.02")
+    assert "Adjustment up to position" in "\n".join(report_texts.closed(later))

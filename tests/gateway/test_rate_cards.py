@@ -123,3 +123,13 @@ def test_an_answer_of_analytics_is_reconciled_and_another_file_refused(command: 
     assert own.stdout.startswith("Differing from 2026-11-01")
     assert "2026-11-21,GB,utility,regular,0,120,0,2.64,False" in theirs.stdout
     assert (wrong.returncode, "it is no answer with pricing_analytics" in wrong.stderr) == (1, True)
+
+
+def test_a_month_is_closed_once_it_is_over(command: Command) -> None:
+    first = command("report", "close", "2020-02")
+    running = command("report", "close", "2999-12")
+    wrong = command("report", "close", "9999-12")
+
+    assert first.stdout.splitlines()[-1] == "Nothing of it has changed up to position 0."
+    assert (running.returncode, "2999-12 is not over yet in UTC" in running.stderr) == (1, True)
+    assert (wrong.returncode, "is not a month such as 2026-11" in wrong.stderr) == (1, True)
