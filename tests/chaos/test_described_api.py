@@ -90,7 +90,10 @@ async def test_a_window_is_told_at_any_time_that_can_be_written(running: Running
     "path",
     [
         "/api/messages",
-        *(f"/api/reports/{name}" for name in ("counts", "observed", "delivery", "refusals", "windows")),
+        *(
+            f"/api/reports/{name}"
+            for name in ("counts", "billing", "observed", "delivery", "refusals", "windows")
+        ),
     ],
 )
 @pytest.mark.parametrize("line", ["106540352242922\0", "x", "", "\u0661"])
