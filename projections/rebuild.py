@@ -7,7 +7,8 @@ rebuild that was killed goes on. What served before is kept in `{schema}_old`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -122,9 +123,10 @@ class Rebuild:
         goal = await self._reader.head() if upto is None else upto
         if goal < self.position:
             raise runner.CheckpointBeyondHeadError(f"{self.name} stands at {self.position}, behind {goal}")
-        while self.position < goal:
-            await self._take(await self._reader.after(self.position, min(PAGE, goal - self.position)))
-            moved(goal)
+        async with contextlib.aclosing(self._pages(self.position, goal)) as pages:
+            async for page in pages:
+                await self._take(page)
+                moved(goal)
 
     async def differences(self, beside: Connection) -> AsyncIterator[Difference]:
         """Rows that are otherwise in the tables that serve, both as of one position.
@@ -187,6 +189,23 @@ class Rebuild:
     async def _stand(self) -> int:
         self.position = await self._db.fetchval(self._checkpoints["position"], self.name) or 0
         return self.position
+
+    async def _pages(self, after: int, goal: int) -> AsyncGenerator[Sequence[Recorded | Undecodable]]:
+        """Each page, while the next one is being read."""
+        coming: asyncio.Task[Sequence[Recorded | Undecodable]] | None = None
+        try:
+            while after < goal:
+                page = await (coming or self._read(after, goal))
+                after = page[-1].position
+                coming = asyncio.create_task(self._read(after, goal)) if after < goal else None
+                yield page
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait([coming])
+
+    async def _read(self, after: int, goal: int) -> Sequence[Recorded | Undecodable]:
+        return await self._reader.after(after, min(PAGE, goal - after))
 
     async def _take(self, page: Sequence[Recorded | Undecodable]) -> None:
         """Fold a page; one that can't be is halved until the event is found that can't."""

@@ -8,7 +8,7 @@ same rows merged in memory answer what a table that lags behind can't answer yet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import islice
@@ -34,10 +34,9 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
-T = TypeVar("T")
 
 _TURN: Final = 200
-"""Rows that are merged in one go: some milliseconds."""
+"""Rows that are merged in one go, some milliseconds; requests are served beside a long page."""
 
 
 SMALLEST: Final[Mapping[str, Any]] = {"rule": min}
@@ -89,13 +88,15 @@ def _columns(row: type[Any]) -> tuple[_Column, ...]:
 
 
 @cache
-def _keys(row: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(row) if "rule" not in f.metadata)
+def _key_of(row: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    names = [f.name for f in fields(row) if "rule" not in f.metadata]
+    of_row = attrgetter(*names)
+    return of_row if len(names) > 1 else lambda row: (of_row(row),)
 
 
 def key(row: Row) -> tuple[Any, ...]:
     """What tells the row from the others of its table."""
-    return tuple(getattr(row, name) for name in _keys(type(row)))
+    return _key_of(type(row))(row)
 
 
 def merge(a: R, b: R) -> R:
@@ -125,8 +126,14 @@ def _add(table: dict[tuple[Any, ...], R], row: R) -> None:
 
 def to_record(row: Row) -> tuple[Any, ...]:
     """The row as the table holds it."""
-    parts = (value for c in _columns(type(row)) for value in c.values(getattr(row, c.name)))
-    return (*parts, *row.derived)
+    values: list[Any] = []
+    for column in _columns(type(row)):
+        value = getattr(row, column.name)
+        if column.width is None:
+            values.append(value)
+        else:
+            values.extend(column.values(value))
+    return (*values, *row.derived)
 
 
 def from_record(row: type[R], record: Iterable[Any]) -> R:
@@ -147,11 +154,15 @@ class Table(Generic[R]):
     async def absorb(self, db: Connection, rows: Iterable[R]) -> None:
         """Merge `rows` into the table: one read, one write, and none of either when nothing changes."""
         changed: dict[tuple[Any, ...], R] = {}
-        async for row in _giving_way(rows):
+        for n, row in enumerate(rows, 1):
             _add(changed, row)
+            if n % _TURN == 0:
+                await asyncio.sleep(0)
         if not changed:
             return
-        async for record in _giving_way(await db.fetch(self._load, *zip(*changed, strict=True))):
+        for n, record in enumerate(await db.fetch(self._load, *zip(*changed, strict=True)), 1):
+            if n % _TURN == 0:
+                await asyncio.sleep(0)
             stored = from_record(self._row, record)
             row = merge(stored, changed[key(stored)])
             if row == stored:
@@ -160,11 +171,3 @@ class Table(Generic[R]):
                 changed[key(stored)] = row
         if changed:
             await db.execute(self._save, [to_record(row) for row in changed.values()])
-
-
-async def _giving_way(items: Iterable[T]) -> AsyncIterator[T]:
-    """The items, with a turn for other tasks now and then: requests are served beside a long page."""
-    for n, item in enumerate(items, 1):
-        yield item
-        if n % _TURN == 0:
-            await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from gateway.store.embedded import Embedded, master_key
-from tests.bench import appends, feed, flood, load
+from tests.bench import appends, feed, flood, load, rebuild
 from tests.bench.processes import bare, environment, gateway
 from tests.bench.traffic import SCALE, callbacks, sends
 
@@ -32,6 +32,7 @@ async def _main() -> None:
         server = await Embedded.start(Path(folder), say=lambda _: None)
         try:
             await appends.compare(server.url, rounds=ROUNDS, scale=SCALE, say=_row)
+            await rebuild.compare(server.url, rounds=ROUNDS, scale=SCALE, say=_row)
             settings = environment(server.url, master_key(Path(folder)))
             await asyncio.to_thread(_webhooks, settings)
             await asyncio.to_thread(_relay, settings)

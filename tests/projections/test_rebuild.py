@@ -133,7 +133,10 @@ async def test_what_another_release_began_is_begun_anew(db: Connection) -> None:
     assert await db.fetchval("select count(*) from ledgerline_rebuild.window_v2") == 0
 
 
-async def test_two_rebuilds_of_the_same_projection_do_not_mix(db: Connection) -> None:
+async def test_two_rebuilds_of_the_same_projection_do_not_mix(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "PAGE", 2)
     log = MemoryLog(messages(10))
     one, other = rebuilding(db, log), rebuilding(db, log)
     await one.begin()
