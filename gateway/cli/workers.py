@@ -21,6 +21,8 @@ from prometheus_client import multiprocess
 
 from gateway.cli.terminal import CannotStartError, say
 
+POLL: Final = 1.0
+"""Seconds between two looks whether all are alive."""
 TOO_SOON: Final = 5.0
 """Seconds; a worker that ends before has something that a new one would have too."""
 
@@ -46,26 +48,29 @@ class _Workers:
     def __init__(self, work: Callable[..., None], arguments: tuple[object, ...]) -> None:
         self._work = work
         self._arguments = arguments
-        self._running: dict[int, tuple[SpawnProcess, float]] = {}
+        self._running: dict[SpawnProcess, float] = {}
         self._stopping = False
         self.broken = False
 
     def begin(self) -> None:
         process = multiprocessing.get_context("spawn").Process(target=self._work, args=self._arguments)
         process.start()
-        self._running[process.sentinel] = process, time.monotonic()
+        self._running[process] = time.monotonic()
+        if self._stopping:  # told while this one was being begun
+            process.terminate()
 
     def stop(self) -> None:
         self._stopping = True
-        for process, _ in self._running.values():
+        for process in self._running:
             process.terminate()
 
     def watch(self) -> None:
         """Return when all have ended."""
         while self._running:
-            for sentinel in wait([*self._running]):
-                process, since = self._running.pop(sentinel)  # type: ignore[arg-type] # sentinels are ints
-                process.join()
+            # A sentinel may stay silent: the database that a worker began has inherited its other end.
+            wait([process.sentinel for process in self._running], timeout=POLL)
+            for process in [one for one in self._running if not one.is_alive()]:
+                since = self._running.pop(process)
                 if process.pid:
                     multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call] # untyped there
                 if not self._stopping:

@@ -164,6 +164,7 @@ async def test_workers_share_a_port_and_the_log_and_a_dead_one_is_replaced(port:
         "LINES": sandboxed.LINE,
         "APP_SECRETS": "s",
     }
+    del live["MASTER_KEY"]  # the data directory keeps its own
     words = ("serve", "--workers", "2", "--data-dir", str(data_dir))
     async with listening(port, *words, said_at_last=b"with 2 workers", **live) as served:
         await until(lambda: served_is_ready(served), seconds=60)
