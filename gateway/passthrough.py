@@ -19,7 +19,7 @@ from gateway.changes import Change, account_of
 from gateway.gateway import GATEWAY
 from gateway.upstream import Answered, Lost, NotSent
 
-PATH = r"/{version:v[0-9]+\.[0-9]+}/{path:.*}"
+PATH = r"/{version:v[0-9]+\.[0-9]+}/{path:[\s\S]*}"
 
 
 async def pass_on(request: web.Request) -> web.StreamResponse:
