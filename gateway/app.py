@@ -14,18 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from domain.openers import DEFAULT
-from gateway import (
-    api,
-    cloud,
-    errors,
-    health,
-    media,
-    onprem,
-    onprem_media,
-    onprem_users,
-    passthrough,
-    webhook,
-)
+from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.billing import Bills
 from gateway.gateway import GATEWAY, Clock, Gateway
@@ -33,11 +22,12 @@ from gateway.lives import Lives
 from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
-from gateway.recovery import Recovery
+from gateway.passing import media, onprem_media, passthrough
 from gateway.replay import Where, change_over
 from gateway.retention import forget_old_content
+from gateway.sends.recovery import Recovery
+from gateway.sends.settler import Settler
 from gateway.settings import Settings, master_key_bytes
-from gateway.settler import Settler
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken

@@ -8,10 +8,11 @@ from uuid import UUID
 from aiohttp import web
 
 from domain import outbound
-from gateway import answers, errors, idempotency, send, upstream
+from gateway import answers, errors, upstream
 from gateway.access import caller_of
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY
+from gateway.sends import idempotency, send
 
 MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/messages"
 MARKETING_MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/marketing_messages"

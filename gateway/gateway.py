@@ -17,8 +17,8 @@ from gateway.billing import Bills
 from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
+from gateway.sends.settler import Settler
 from gateway.settings import Settings
-from gateway.settler import Settler
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
 from gateway.store.tail import Tail

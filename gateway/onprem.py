@@ -11,10 +11,11 @@ from aiohttp import web
 
 from domain import contact_check, graph_errors, outbound
 from domain.graph_errors import cloud_to_onprem
-from gateway import answers, errors, idempotency, send, upstream
+from gateway import answers, errors, upstream
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
+from gateway.sends import idempotency, send
 from gateway.upstream import GRAPH_VERSION
 
 TITLES = {

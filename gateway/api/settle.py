@@ -9,13 +9,14 @@ from uuid import UUID
 from aiohttp import web
 
 from domain.sends import SettledAs
-from gateway import answers, errors, posting, send, standing
+from gateway import answers, errors
 from gateway.access import caller_of
 from gateway.api import query
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
-from gateway.reported import reported
-from gateway.standing import Standing
+from gateway.sends import posting, send, standing
+from gateway.sends.reported import reported
+from gateway.sends.standing import Standing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE
 

@@ -14,10 +14,10 @@ import cyclopts
 
 from gateway import audit as auditing
 from gateway import settings as configuration
-from gateway import settler
 from gateway.app import Databases, utc_now
 from gateway.cli.database import databases_for
 from gateway.cli.terminal import DataDir, given, run, say
+from gateway.sends import settler
 from gateway.settings import Settings
 
 SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]

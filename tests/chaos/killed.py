@@ -13,7 +13,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from domain.facts import Fact
-from gateway import cli, settler
+from gateway import cli
+from gateway.sends import settler
 from gateway.store.log import Log
 from gateway.store.tail import Tail
 

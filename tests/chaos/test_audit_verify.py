@@ -18,9 +18,9 @@ import asyncpg
 import pytest
 from running import ANN, Running, Start
 
-from gateway import settler
 from gateway.app import Databases
 from gateway.audit import AuditError, verify_log
+from gateway.sends import settler
 
 TEMPLATE = {
     "messaging_product": "whatsapp",

@@ -15,9 +15,9 @@ from stage import LONG, serving, simulated
 from traffic import CUSTOMERS, Traffic, prove
 
 from domain.events import MessageReceived, Recorded, SendUnknown
-from gateway import settler
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.simulator import Simulator
+from gateway.sends import settler
 
 AHEAD = timedelta(minutes=5)
 """How far `at_used` may lie behind `recorded_at`'s future (design: 4, times)."""

@@ -18,7 +18,8 @@ from running import LINE, Running, until
 from stage import LONG, own_server, serving, simulated
 from traffic import Traffic, prove
 
-from gateway import deciding, health, posting, send, settler, webhook
+from gateway import health, webhook
+from gateway.sends import deciding, posting, send, settler
 from gateway.store import postgres, writer
 from projections.sql import load
 

@@ -14,7 +14,7 @@ from running import Running, until
 from stage import LONG, serving, simulated
 from traffic import Traffic, prove
 
-from gateway import settler
+from gateway.sends import settler
 
 SENDS = 1_000 if LONG else 150
 TIMEOUT = 0.6

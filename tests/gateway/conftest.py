@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from running import Running, running, start
 
-from gateway import settler
+from gateway.sends import settler
 
 __all__ = ["running", "start"]
 

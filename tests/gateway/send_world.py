@@ -24,12 +24,12 @@ from running import MASTER_KEY, Running, listening
 from send_oracle import Trouble
 
 from gateway import sandbox as sandboxed
-from gateway import settler
 from gateway.app import Databases, create_app
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.simulator import Simulator, create_simulator
+from gateway.sends import settler
 from gateway.settings import load
 
 WEBHOOK = "/webhooks/whatsapp"

@@ -12,7 +12,7 @@ import pytest
 from running import LINE, Running
 
 from domain.graph_errors import VERDICTS
-from gateway import settler
+from gateway.sends import settler
 
 Face = Literal["cloud", "on-premises"]
 FACES: tuple[Face, ...] = ("cloud", "on-premises")

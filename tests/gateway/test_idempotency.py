@@ -13,8 +13,8 @@ from aiohttp.test_utils import unused_port
 from running import ANN, LINE, Running, Start, until, whatsapp
 
 from domain.events import Event, SendAccepted
-from gateway import idempotency, settler
 from gateway import sandbox as sandboxed
+from gateway.sends import idempotency, settler
 
 TEMPLATE = {
     "messaging_product": "whatsapp",

@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestServer, unused_port
 from running import LINE, Running, Start
 from yarl import URL
 
-from gateway import media, sandbox
+from gateway import sandbox
+from gateway.passing import media
 
 OTHER = "106000000000001"
 UPLOAD = f"/v26.0/{LINE}/media"

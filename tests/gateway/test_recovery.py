@@ -11,7 +11,7 @@ from running import ANN, LINE, Running, Start, whatsapp
 
 from domain import message_history
 from domain.message_history import Told
-from gateway.recovery import Recovery
+from gateway.sends.recovery import Recovery
 
 Metric = Callable[..., Awaitable[float]]
 

@@ -27,7 +27,7 @@ from send_oracle import DAY, LOST_ANSWER, MARGIN, NONE, SYNC, TROUBLES, Oracle, 
 from send_steps import Steps
 from send_world import ENOUGH, world
 
-from gateway import settler
+from gateway.sends import settler
 
 T = TypeVar("T")
 

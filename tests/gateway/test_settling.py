@@ -15,7 +15,7 @@ from running import ANN, LINE, Running, Start, until, whatsapp
 from domain.facts import Fact
 from domain.outbound import SendRequest
 from domain.sends import Send
-from gateway import settler, standing
+from gateway.sends import settler, standing
 from gateway.store.log import Log
 
 Metric = Callable[..., Awaitable[float]]

@@ -10,7 +10,7 @@ from domain import policy, templates
 from domain.sends import Send
 from domain.window import disputed_by
 from gateway.gateway import Gateway
-from gateway.posting import PATIENCE
+from gateway.sends.posting import PATIENCE
 from gateway.store.codec import decode
 from gateway.store.directory import Conversation
 from gateway.store.patience import within

@@ -17,15 +17,15 @@ from domain import policy
 from domain.events import SendAccepted, SendFailed, SendSettled
 from domain.outbound import SendRequest
 from domain.sends import Send
-from gateway import deciding, idempotency, posting
 from gateway.auth import ApiKey
 from gateway.gateway import Gateway
-from gateway.posting import PATIENCE, Posted
-from gateway.posting import Accepted as Accepted  # noqa: PLC0414 - an answer to a send, for the faces
-from gateway.posting import Failed as Failed  # noqa: PLC0414
-from gateway.posting import Unknown as Unknown  # noqa: PLC0414
-from gateway.reported import reported
-from gateway.standing import Standing
+from gateway.sends import deciding, idempotency, posting
+from gateway.sends.posting import PATIENCE, Posted
+from gateway.sends.posting import Accepted as Accepted  # noqa: PLC0414 - an answer to a send, for the faces
+from gateway.sends.posting import Failed as Failed  # noqa: PLC0414
+from gateway.sends.posting import Unknown as Unknown  # noqa: PLC0414
+from gateway.sends.reported import reported
+from gateway.sends.standing import Standing
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.patience import within
 from gateway.store.postgres import DATABASE_GONE

@@ -14,8 +14,8 @@ from domain import sends
 from domain.events import SendFailed
 from domain.outbound import SendRequest
 from domain.sends import FIRST, Send
-from gateway import standing
-from gateway.standing import Standing
+from gateway.sends import standing
+from gateway.sends.standing import Standing
 from gateway.store.log import Log
 
 LONGEST: Final = 255

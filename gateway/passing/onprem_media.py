@@ -12,12 +12,13 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.graph_errors import cloud_to_onprem
-from gateway import errors, media, onprem, relay
+from gateway import errors, onprem
 from gateway.access import caller_of
-from gateway.allowed import PASSAGES
 from gateway.auth import ApiKey, Scope
-from gateway.changes import Change, account_of
 from gateway.gateway import GATEWAY, Gateway
+from gateway.passing import media, relay
+from gateway.passing.allowed import PASSAGES
+from gateway.passing.changes import Change, account_of
 from gateway.upstream import GRAPH_VERSION, Answered, Lost, NotSent
 
 COLLECTION: Final = "/v1/media"

@@ -20,9 +20,9 @@ import asyncpg
 from domain import sends
 from domain.events import Recorded, SendSettled, SendUnknown, StatusReceived
 from domain.sends import Send
-from gateway import standing
 from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
+from gateway.sends import standing
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE, Pool

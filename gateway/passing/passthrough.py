@@ -11,12 +11,13 @@ import aiohttp
 from aiohttp import hdrs, web
 from multidict import MultiDict
 
-from gateway import allowed, cloud, errors, forms, media, relay
+from gateway import cloud, errors
 from gateway.access import caller_of
-from gateway.allowed import Allowed, Owner
 from gateway.auth import ApiKey
-from gateway.changes import Change, account_of
 from gateway.gateway import GATEWAY
+from gateway.passing import allowed, forms, media, relay
+from gateway.passing.allowed import Allowed, Owner
+from gateway.passing.changes import Change, account_of
 from gateway.upstream import Answered, Lost, NotSent
 
 PATH = r"/{version:v[0-9]+\.[0-9]+}/{path:[\s\S]*}"

@@ -15,9 +15,10 @@ import asyncpg
 
 from domain import message_history
 from domain.events import Recorded
-from gateway import standing, upstream
+from gateway import upstream
 from gateway.logs import get_logger
 from gateway.metrics import Metrics
+from gateway.sends import standing
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE, Pool

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 
 from domain.inbound import wire
-from gateway import relay
-from gateway.allowed import OVERRIDES, SECRETS, Passage, meant
+from gateway.passing import relay
+from gateway.passing.allowed import OVERRIDES, SECRETS, Passage, meant
 
 CHUNK: Final = 64 * 1024
 

@@ -17,11 +17,12 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.ids import Ids
-from gateway import errors, relay
+from gateway import errors
 from gateway.access import caller_of
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY, Gateway
 from gateway.logs import get_logger
+from gateway.passing import relay
 from gateway.upstream import Lost, NotSent
 
 PATH: Final = r"/{version:v[0-9]+\.[0-9]+}/media/{token:[A-Za-z0-9_=-]+\.[0-9a-f]{32}}"

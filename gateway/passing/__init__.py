@@ -1,0 +1,1 @@
+"""Other Graph paths passed on, and media."""

@@ -1,0 +1,1 @@
+"""A send on its way: decided, posted once, and known at last."""
