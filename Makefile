@@ -1,7 +1,7 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
 
-.PHONY: install run test machine fuzz lint types format bench chaos soak clean
+.PHONY: install run test machine fuzz lint types format bench chaos soak flat clean
 
 install: .venv/installed
 
@@ -46,6 +46,10 @@ chaos: install
 # Memory over thirty minutes at half of the load it can bear.
 soak: install
 	.venv/bin/python -m tests.bench.soak
+
+# Appends to a log of ten million events beside an empty one; wants some 20 GB of disk.
+flat: install
+	.venv/bin/python -m tests.bench.flat
 
 clean:
 	rm -rf .venv .ledgerline

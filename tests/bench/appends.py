@@ -42,7 +42,7 @@ async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
             for callers, amount in CALLERS.items():
                 ours, theirs = [], []
                 for _ in range(rounds):
-                    ours.append(await _ours(log, callers, int(amount * scale)))
+                    ours.append(await rate(log, callers, int(amount * scale)))
                     theirs.append(await asyncio.to_thread(_theirs, recorder, callers, int(THEIRS * scale)))
                 name = f"appends, {callers} caller{'s' if callers > 1 else ''} / stock recorder"
                 say(name, statistics.median(ours), statistics.median(theirs), 15 if callers == 256 else 1)
@@ -50,7 +50,9 @@ async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
             recorder.datastore.close()
 
 
-async def _ours(log: Log, callers: int, amount: int) -> float:
+async def rate(log: Log, callers: int, amount: int) -> float:
+    """Appends a second of so many callers, each of whom waits for one after the other."""
+
     async def caller(share: int) -> None:
         for n in range(share):
             await log.record([_fact(n)], patience=60)
