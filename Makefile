@@ -14,9 +14,8 @@ install: .venv/installed
 run: install
 	@.venv/bin/ledgerline serve --sandbox
 
-# Two processes: most tests wait for a database, a socket or a clock. A file's tests share what they begin with.
 test: install
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest
 
 machine: install
 	MACHINE_EXAMPLES=500 MACHINE_STEPS=30 .venv/bin/pytest tests/gateway/test_send_machine.py

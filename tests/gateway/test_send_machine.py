@@ -31,7 +31,7 @@ from gateway.sends import settler
 
 T = TypeVar("T")
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "10"))
 STEPS = int(os.environ.get("MACHINE_STEPS", "15"))
 
 PEOPLE = ("447700900123", "447700900456", "15550109999")

@@ -337,7 +337,7 @@ def test_the_store_is_what_a_list_would_be(database: str, monkeypatch: pytest.Mo
     run_state_machine_as_test(
         lambda: StoreMachine(database),
         settings=settings(
-            max_examples=examples(25),
+            max_examples=examples(10),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
