@@ -57,7 +57,8 @@ async def _answered(home: Path, password: str, say: Callable[[str], None]) -> st
     news = clock() + _NEWS_EVERY
     while guard.is_held(home / "guard"):
         url = _written_url(home, password) if guard.is_held(home / "server") else None
-        if url and await _is_ours(url, home):
+        # Held still: a guard that finds a server started by hand holds the lock for a moment, too.
+        if url and await _is_ours(url, home) and guard.is_held(home / "server"):
             return url
         if clock() >= news:
             news = clock() + _NEWS_EVERY
