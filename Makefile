@@ -14,8 +14,9 @@ install: .venv/installed
 run: install
 	@.venv/bin/ledgerline serve --sandbox
 
+# Most tests wait for a database, a socket or a clock. The tests of a file share what they begin with.
 test: install
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 machine: install
 	MACHINE_EXAMPLES=500 MACHINE_STEPS=30 .venv/bin/pytest tests/gateway/test_send_machine.py
