@@ -232,12 +232,12 @@ order by m.position desc
 limit $2
 
 -- undelivered --
--- $1 after, $2 and $3 since and until when it was asked for, $4 limit: accepted messages to persons that
--- WhatsApp has reported neither delivered nor failed.
-select m.position, m.send_id, m.reached
+-- $1 after, $2 until when it was asked for, $3 limit: accepted messages to persons that WhatsApp has reported
+-- neither delivered nor failed.
+select m.position, m.send_id, m.reached, s.requested_at
 from {schema}.messages m
 join {schema}.sends s on s.send_id = m.send_id
 where m.send_id is not null and m.state in ('accepted', 'sent') and m.group_key is null
-  and m.position > $1 and s.requested_at > $2 and s.requested_at < $3
+  and m.position > $1 and s.requested_at < $2
 order by m.position
-limit $4
+limit $3

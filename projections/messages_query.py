@@ -44,6 +44,7 @@ class Undelivered:
     send_id: UUID
     reached: str | None
     """sent, or nothing yet."""
+    requested_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +197,10 @@ class Messages:
         return [Reported(*row) for row in await db.fetch(self._sql["reported"], list(without), limit)]
 
     async def undelivered(
-        self, db: Connection, *, after: int, since: datetime, until: datetime, limit: int
+        self, db: Connection, *, after: int, until: datetime, limit: int
     ) -> list[Undelivered]:
-        """Messages to persons, asked for between `since` and `until`, from the first after a position."""
-        rows = await db.fetch(self._sql["undelivered"], after, since, until, limit)
+        """Messages to persons, asked for before `until`, from the first after a position."""
+        rows = await db.fetch(self._sql["undelivered"], after, until, limit)
         return [Undelivered(*row) for row in rows]
 
     async def _lives(self, db: Connection, found: Sequence[Found]) -> list[MessageLife | None]:

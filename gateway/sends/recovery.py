@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,8 @@ REST: Final = 60.0
 """Seconds between two rounds."""
 AT_ONCE: Final = 20
 """Messages that one round asks about, for each age."""
+PAGE: Final = 10_000
+"""Messages that one round looks at: those that are too old are passed over."""
 PAUSE: Final = 3600.0
 """Seconds of rest when WhatsApp does not answer the question."""
 PATIENCE: Final = 5.0
@@ -73,12 +75,22 @@ class Recovery:
         for age in AGES:
             async with self._pool.acquire() as db:
                 found = await self._messages.undelivered(
-                    db, after=self._after[age], since=now - OLDEST, until=now - age, limit=AT_ONCE
+                    db, after=self._after[age], until=now - age, limit=PAGE
                 )
-            for one in found:
+            if not await self._go_on(age, found, oldest=now - OLDEST):
+                return False
+        return True
+
+    async def _go_on(self, age: timedelta, found: Sequence[Undelivered], *, oldest: datetime) -> bool:
+        asked = 0
+        for one in found:
+            if one.requested_at > oldest:
+                if asked == AT_ONCE:
+                    break
                 if not await self._ask(one):
                     return False
-                self._after[age] = one.position
+                asked += 1
+            self._after[age] = one.position
         return True
 
     async def _ask(self, undelivered: Undelivered) -> bool:

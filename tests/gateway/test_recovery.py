@@ -64,6 +64,16 @@ async def test_a_lost_status_is_asked_for_once_it_is_late(running: Running, metr
     assert counts["totals"]["delivered"] == 1
 
 
+async def test_those_that_are_too_old_are_looked_at_once(running: Running) -> None:
+    await sent_without_callbacks(running)
+    await running.advance(8 * 24 * 3600)
+    asking = recovery(running)
+    assert await asking.round()
+    assert await running.events("StatusReceived") == []
+    positions = {one["position"] for one in await running.events("SendAccepted")}
+    assert set(asking._after.values()) == positions
+
+
 async def test_another_gateway_that_asks_as_well_records_nothing_twice(running: Running) -> None:
     await sent_without_callbacks(running)
     await running.advance(31 * 60)
