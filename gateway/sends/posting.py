@@ -13,7 +13,7 @@ from domain import callback_data, graph_errors
 from domain.events import Recorded, SendAccepted, SendFailed, SendUnknown, Undecodable
 from domain.facts import Fact
 from domain.outbound import upstream_body
-from domain.sends import Send
+from domain.sends import Send, SettledAs
 from gateway import upstream
 from gateway.gateway import Gateway
 from gateway.logs import get_logger
@@ -105,13 +105,11 @@ async def _record(gateway: Gateway, one: Send, outcome: Fact) -> None:
         return
     there = await _look_surely(gateway.log, recording.position)
     if isinstance(there, Recorded) and isinstance(there.event, SendUnknown):
-        now = gateway.clock()
-        accepted = outcome.event is SendAccepted
-        message_id = outcome.private["message_id"] if accepted else None
-        await record_surely(
-            gateway.log,
-            one.settled("accepted" if accepted else "failed", "answer", now, message_id=message_id),
-        )
+        settled_as: SettledAs = "accepted" if outcome.event is SendAccepted else "failed"
+        message_id = outcome.private.get("message_id")
+        fact = one.settled(settled_as, "answer", gateway.clock(), message_id=message_id)
+        if isinstance(await record_surely(gateway.log, fact), Appended):
+            gateway.metrics.settled.labels(settled_as, "answer").inc()
 
 
 async def record_surely(log: Log, fact: Fact) -> Appended | Duplicate:

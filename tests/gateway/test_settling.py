@@ -275,6 +275,7 @@ async def test_a_dispatch_without_an_outcome_is_given_up(
         assert (await sending)[0] == 200
         settled = await the_settlement(gateway)
         assert (settled["settled_as"], settled["by"]) == ("accepted", "answer")
+        assert await metric(gateway, "ledgerline_sends_settled_total", by="answer") == 1
         assert settled["opened"]["message_id"] == "wamid.A"
         assert await gateway.events("SendAccepted") == []
         assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
