@@ -13,7 +13,6 @@ from domain.events import ConsentChanged, Event, SendFailed, StatusReceived
 
 Category = Literal["marketing", "all"]
 Value = Literal["stop", "resume"]
-Source = Literal["whatsapp", "keyword", "api", "import"]
 
 OPTED_OUT: Final = 131050
 """WhatsApp's error code for marketing to a person who stopped it."""

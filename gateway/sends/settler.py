@@ -91,10 +91,11 @@ class Settler:
     async def known_soon(self, one: Send) -> dict[str, Any] | None:
         """`message_id` and `wa_id` of an unknown send, should a status come within seconds; else None."""
         key = sends.settled_key(self._log.ids, one.send_id, one.attempt)
-        told = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
+        told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = told
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.shield(told)
+                return await told
         except TimeoutError:
             return None
         finally:
