@@ -38,7 +38,7 @@ format: install
 	.venv/bin/ruff format
 
 bench: install
-	.venv/bin/python -m tests.bench
+	.venv/bin/python -m benchmarks
 
 # Gateways killed between every two steps, and at random under load; PostgreSQL and WhatsApp failing at length.
 chaos: install
@@ -46,11 +46,11 @@ chaos: install
 
 # Memory over thirty minutes at half of the load it can bear.
 soak: install
-	.venv/bin/python -m tests.bench.soak
+	.venv/bin/python -m benchmarks.soak
 
 # Appends to a log of ten million events beside an empty one; wants some 20 GB of disk.
 flat: install
-	.venv/bin/python -m tests.bench.flat
+	.venv/bin/python -m benchmarks.flat
 
 clean:
 	rm -rf .venv .ledgerline

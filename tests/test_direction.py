@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"domain", "projections", "gateway", "tests"}
+OURS = {"domain", "projections", "gateway", "tests", "benchmarks"}
 PURE = {"phonenumbers", "eventsourcing", "orjson"}
 """Libraries without I/O, which the domain may use."""
 RIM = {"asyncio", "socket", "ssl", "subprocess", "threading", "selectors", "logging", "time", "os"}
@@ -66,8 +66,8 @@ def test_projections_import_the_domain_and_themselves_and_no_http(module: Path) 
 
 
 @pytest.mark.parametrize("module", _modules("gateway"), ids=_name)
-def test_no_package_imports_the_tests(module: Path) -> None:
-    assert "tests" not in _packages(module)
+def test_no_package_imports_the_tests_or_benchmarks(module: Path) -> None:
+    assert _packages(module) & {"tests", "benchmarks"} == set()
 
 
 @pytest.mark.parametrize("module", _modules("gateway/sandbox"), ids=_name)

@@ -12,8 +12,8 @@ from typing import Final
 
 import orjson
 
-from tests.bench import load
-from tests.bench.bare import SECRET
+from benchmarks import load
+from benchmarks.bare import SECRET
 
 LINE: Final = "106540352242922"
 SCALE: Final = float(os.environ.get("BENCH_SCALE", "1"))

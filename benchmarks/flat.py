@@ -18,11 +18,11 @@ from typing import Final
 
 import asyncpg
 
+from benchmarks.appends import rate
 from gateway.store.embedded import Embedded
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.postgres import connect_pool
-from tests.bench.appends import rate
 
 EVENTS: Final = int(os.environ.get("FLAT_EVENTS", "10000000"))
 AT_ONCE: Final = 500_000

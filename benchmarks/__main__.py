@@ -12,10 +12,10 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from benchmarks import appends, feed, flood, load, rebuild
+from benchmarks.processes import bare, environment, gateway
+from benchmarks.traffic import SCALE, callbacks, sends
 from gateway.store.embedded import Embedded, master_key
-from tests.bench import appends, feed, flood, load, rebuild
-from tests.bench.processes import bare, environment, gateway
-from tests.bench.traffic import SCALE, callbacks, sends
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CALLERS = int(os.environ.get("BENCH_CALLERS", "32"))

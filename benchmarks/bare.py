@@ -1,6 +1,6 @@
 """The yardsticks: the least that a webhook handler and a relay must do, in aiohttp; and an upstream.
 
-python -m tests.bench.bare webhook|relay|upstream PORT [UPSTREAM_PORT]
+python -m benchmarks.bare webhook|relay|upstream PORT [UPSTREAM_PORT]
 """
 
 from __future__ import annotations

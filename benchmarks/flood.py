@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import cycle
 
-from tests.bench import load
+from benchmarks import load
 
 CALLERS = 32
 FORGED = load.post("/webhooks/whatsapp", b'{"entry":[]}', X_Hub_Signature_256="sha256=" + "0" * 64)
@@ -25,7 +25,7 @@ def with_and_without(port: int, rate: Callable[[], float]) -> tuple[float, float
 
 @contextlib.contextmanager
 def _flood(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.flood", str(port)])
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.flood", str(port)])
     try:
         yield process
     finally:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.bare import SECRET
-from tests.bench.traffic import LINE
+from benchmarks.bare import SECRET
+from benchmarks.traffic import LINE
 
 
 def environment(database_url: str, key: str) -> dict[str, str]:
@@ -43,9 +43,7 @@ def bare(what: str, upstream: int | None = None) -> Iterator[int]:
     """A yardstick (bare.py): its port."""
     port = _free_port()
     more = [str(upstream)] if upstream else []
-    with _process(
-        [sys.executable, "-m", "tests.bench.bare", what, str(port), *more], port, os.environ.copy()
-    ):
+    with _process([sys.executable, "-m", "benchmarks.bare", what, str(port), *more], port, os.environ.copy()):
         yield port
 
 

@@ -15,10 +15,10 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks import load
+from benchmarks.processes import bare, environment, gateway
+from benchmarks.traffic import callbacks, sends
 from gateway.store.embedded import Embedded, master_key
-from tests.bench import load
-from tests.bench.processes import bare, environment, gateway
-from tests.bench.traffic import callbacks, sends
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 EVERY = 10.0

@@ -1,0 +1,1 @@
+"""The benchmarks: what the gateway costs beside yardsticks."""
