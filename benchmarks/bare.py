@@ -58,6 +58,8 @@ class Upstream(asyncio.Protocol):
     ids = count()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("not a stream")
         self._transport = transport
         self._buffer = b""
 

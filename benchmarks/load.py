@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import uvloop
 
@@ -24,6 +25,8 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("not a stream")
         self._transport = transport
         self._next()
 
@@ -61,7 +64,7 @@ async def _run(port: int, requests: Iterable[bytes], connections: int) -> tuple[
     done = [loop.create_future() for _ in range(connections)]
     started = time.perf_counter()
     for future in done:
-        await loop.create_connection(lambda f=future: _Connection(iterator, f, statuses), "127.0.0.1", port)
+        await loop.create_connection(partial(_Connection, iterator, future, statuses), "127.0.0.1", port)
     await asyncio.gather(*done)
     return time.perf_counter() - started, statuses
 

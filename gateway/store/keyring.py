@@ -110,6 +110,11 @@ def bound_to(log_id: UUID, subject: UUID, month: int) -> bytes:
     return log_id.bytes + subject.bytes + month.to_bytes(4, "big")
 
 
+def pepper_bound_to(log_id: UUID) -> bytes:
+    """What the wrapped pepper of a log is bound to."""
+    return log_id.bytes + b"pepper"
+
+
 def associated_data(log_id: UUID, stream: UUID, topic: str, key: UUID) -> bytes:
     """What a sealed field is bound to, beside its subject."""
     return log_id.bytes + stream.bytes + key.bytes + topic.encode()

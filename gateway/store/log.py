@@ -18,7 +18,7 @@ from domain.facts import Fact, Person
 from domain.ids import Ids
 from gateway.store.codec import encode
 from gateway.store.directory import Conversation, Directory, Place
-from gateway.store.keyring import Masters, Wrapped, associated_data, new_key
+from gateway.store.keyring import Masters, Wrapped, associated_data, new_key, pepper_bound_to
 from gateway.store.opening import Opener
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Outcome, Stale
 from gateway.store.patience import within
@@ -105,7 +105,9 @@ class Log:
                 if isinstance(place, Duplicate):
                     known[index] = place
                 else:
-                    drafts[index] = self._draft(facts[index], place, tokens[index])
+                    drafts[index] = draft(
+                        facts[index], place, tokens[index], log_id=self.log_id, ids=self.ids
+                    )
             rest = max(0.0, end - loop.time())
             outcomes = await self._writer.append([*drafts.values()], resolved.epoch, patience=rest)
             for index, outcome in zip(drafts, outcomes, strict=True):
@@ -120,30 +122,6 @@ class Log:
                 self._directory.forget()
             case Conflict():
                 raise AssertionError("nothing here expects a version")
-
-    def _draft(self, fact: Fact, place: Place, token: int) -> Draft:
-        topic = fact.event.TOPIC
-        bound = associated_data(self.log_id, place.stream, topic, fact.key)
-        event = make(
-            fact.event,
-            place.stream,
-            recorded_at=fact.recorded_at,
-            line=fact.line,
-            key=fact.key,
-            sealed=place.key.seal(fact.private, bound) if fact.private else None,
-            **fact.public,
-            **self._of_group(fact, place),
-        )
-        return Draft(place.stream, *encode(event), fact.key, token)
-
-    def _of_group(self, fact: Fact, place: Place) -> Mapping[str, str]:
-        """Keyed ids of the group and of who in it the fact is about, where its event has them."""
-        if not fact.group_id or not fact.line:
-            return {}
-        of_group = {"group_key": str(self.ids.group(fact.line, fact.group_id))}
-        if isinstance(fact.subject, Person):
-            of_group["participant_key"] = str(self.ids.participant(fact.line, place.owner))
-        return {name: key for name, key in of_group.items() if name in _FIELDS[fact.event.TOPIC]}
 
     async def conversation(self, line: str, contact: str) -> Conversation | None:
         """The conversation of a line with a person or group; None when this log never saw it.
@@ -192,6 +170,33 @@ class Log:
         await self._pool.execute(self._drop_keys, now, oldest_month)
 
 
+def draft(fact: Fact, place: Place, token: int, *, log_id: UUID, ids: Ids) -> Draft:
+    """The event of a fact, sealed for its place in the log with this id."""
+    topic = fact.event.TOPIC
+    bound = associated_data(log_id, place.stream, topic, fact.key)
+    event = make(
+        fact.event,
+        place.stream,
+        recorded_at=fact.recorded_at,
+        line=fact.line,
+        key=fact.key,
+        sealed=place.key.seal(fact.private, bound) if fact.private else None,
+        **fact.public,
+        **_of_group(fact, place, ids),
+    )
+    return Draft(place.stream, *encode(event), fact.key, token)
+
+
+def _of_group(fact: Fact, place: Place, ids: Ids) -> Mapping[str, str]:
+    """Keyed ids of the group and of who in it the fact is about, where its event has them."""
+    if not fact.group_id or not fact.line:
+        return {}
+    of_group = {"group_key": str(ids.group(fact.line, fact.group_id))}
+    if isinstance(fact.subject, Person):
+        of_group["participant_key"] = str(ids.participant(fact.line, place.owner))
+    return {name: key for name, key in of_group.items() if name in _FIELDS[fact.event.TOPIC]}
+
+
 async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) -> bool:
     """Whether there is a log and one of the keys opens it; False where none was begun.
 
@@ -204,19 +209,19 @@ async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) ->
         return False
     if log_id is None or row is None:
         return False
-    Masters(master_keys).unwrap(Wrapped(*row), _bound(log_id))
+    Masters(master_keys).unwrap(Wrapped(*row), pepper_bound_to(log_id))
     return True
 
 
 async def _pepper(pool: Pool, schema: str, masters: Masters, log_id: UUID) -> bytes:
     """The secret of all keyed ids: random, made with the log, never changed."""
     sql = load("gateway.store", "directory.sql", schema)
-    wrapped = masters.wrap(new_key(), _bound(log_id))
+    wrapped = masters.wrap(new_key(), pepper_bound_to(log_id))
     await pool.execute(sql["begin"], wrapped.data, wrapped.master_id)
     row = await pool.fetchrow(sql["pepper"])
     if row is None:
         raise LookupError("the directory has no pepper although it was just made")
-    return masters.unwrap(Wrapped(*row), _bound(log_id))
+    return masters.unwrap(Wrapped(*row), pepper_bound_to(log_id))
 
 
 def _bound(log_id: UUID) -> bytes:
