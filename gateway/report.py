@@ -14,9 +14,10 @@ from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked, head
+from gateway.as_of import position_of
 from gateway.billing import IN_FORCE, Bills, Terms
 from gateway.settings import Settings
-from gateway.store.postgres import Pool
+from gateway.store.postgres import Pool, Postgres
 from gateway.store.tail import Tail
 from projections import catalogue
 from projections.delivery import Delivery
@@ -86,15 +87,16 @@ async def billing(
     asked: Asked,
     groups: Sequence[str],
     *,
-    as_of: int | None = None,
+    as_of: str | None = None,
     terms: Terms = IN_FORCE,
 ) -> dict[str, Any]:
-    """What GET /api/reports/billing answers; or would, by other terms."""
+    """What GET /api/reports/billing answers; or would, by other terms. Raises NoPositionError."""
     await caught_up(pool, settings.schema_name)
+    position = None if as_of is None else await position_of(as_of, Postgres(pool, settings.schema_name))
     bills = Bills(
         pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone, terms=terms
     )
-    return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=as_of), asked)
+    return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=position), asked)
 
 
 async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gateway import billing, errors
 from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
+from gateway.as_of import NoPositionError, position_of
 from gateway.billing import Days
 from gateway.gateway import GATEWAY, Gateway
 
@@ -88,11 +89,15 @@ def _together(charges: Sequence[Charge], currency: str) -> dict[str, Any] | None
 
 
 async def _as_of(request: web.Request) -> int | None:
-    """A position of the log; None: as far as the tables are."""
-    if "as_of" not in request.query:
+    """A position of the log, or a time that stands for one; None: as far as the tables are."""
+    text = request.query.get("as_of")
+    if text is None:
         return None
-    head = await request.app[GATEWAY].tail.head()
-    return query.integer(request, "as_of", 0, 0, head)
+    try:
+        # A plus that was not escaped arrives as a space.
+        return await position_of(text.replace(" ", "+"), request.app[GATEWAY].tail)
+    except NoPositionError as error:
+        raise query.bad("as_of", text, str(error)) from None
 
 
 def _wanted(request: web.Request) -> Callable[[Charge], bool]:

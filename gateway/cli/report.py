@@ -21,6 +21,7 @@ from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.query import FIRST_DAY, LAST_DAY
 from gateway.api.reports import Asked, current_month
 from gateway.app import utc_now
+from gateway.as_of import NoPositionError
 from gateway.billing import Terms
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.rates import right_card
@@ -36,9 +37,8 @@ From = Annotated[Day, cyclopts.Parameter(name="--from")]
 To = Annotated[Day, cyclopts.Parameter(name="--to")]
 As = Annotated[Format, cyclopts.Parameter(name="--format")]
 Groups = Annotated[str, cyclopts.Parameter(help="With commas: " + ", ".join(tally.GROUPS))]
-Position = Annotated[
-    int | None,
-    cyclopts.Parameter(help="A position of the log.", validator=cyclopts.validators.Number(gte=0)),
+AsOf = Annotated[
+    str | None, cyclopts.Parameter(help="A position of the log, or a time: 2026-12-01T00:00:00Z.")
 ]
 Supposed = Annotated[
     tuple[str, ...], cyclopts.Parameter(name="--what-if", help="rates=FILE, or era=NAME; repeatable.")
@@ -112,7 +112,7 @@ def report_billing(  # noqa: PLR0913 - each one an option of the report
     to_day: To = None,
     line: str | None = None,
     group_by: Groups = "day",
-    as_of: Position = None,
+    as_of: AsOf = None,
     what_if: Supposed = (),
     written: As = "table",
     data_dir: DataDir = None,
@@ -211,7 +211,10 @@ def _asked(settings: Settings, from_day: date | None, to_day: date | None, line:
 
 async def _read(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:
     async with open_log(settings) as (pool, _):
-        return await read(pool)
+        try:
+            return await read(pool)
+        except NoPositionError as error:
+            raise CannotStartError(f"--as-of is not {error}") from None
 
 
 def _say(body: Body, written: Format, text: Callable[[Body], Iterable[str]], names: Sequence[str]) -> None:

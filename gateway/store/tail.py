@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
@@ -95,6 +95,10 @@ class Tail:
     async def head(self) -> int:
         """The last position; 0 when the log is empty."""
         return await self._log.head()
+
+    async def events_at(self, positions: Sequence[int]) -> list[Recorded | Undecodable]:
+        """The events at these positions, in order; positions that don't exist are left out."""
+        return await self._log.events_at(positions)
 
     async def wait(self) -> None:
         """Return on a hint that this task has not seen yet, or after the poll interval."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from running import ANN, LINE, Running
@@ -13,6 +14,7 @@ from domain.billing.eras import always
 from domain.billing.rates import Card
 from gateway import report, report_texts
 from gateway.api.reports import Asked
+from gateway.as_of import NoPositionError
 from gateway.billing import Terms
 from gateway.store.rate_cards import RateCards
 
@@ -93,6 +95,25 @@ async def test_the_same_position_gives_the_same_report_whatever_came_later(runni
     assert await billing(running, as_of=first["as_of"]) == await billing(running, as_of=first["as_of"])
 
 
+async def test_a_time_stands_for_the_last_position_that_was_recorded_by_then(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    first = await billing(running)
+    between = running.gateway.clock() + timedelta(minutes=30)
+    await running.advance(3600)
+    await traffic(running)
+    assert await billing(running, as_of=between.isoformat()) == first
+    zoned = between.astimezone(ZoneInfo("Asia/Kolkata")).isoformat()
+    assert (await billing(running, as_of=zoned))["as_of"] == first["as_of"]
+    assert (await billing(running, as_of="2001-01-01T00:00:00Z"))["as_of"] == 0
+    assert await billing(running, as_of="2099-01-01T00:00:00Z") == await billing(running)
+    settings, pool = running.gateway.settings, running.gateway.pool
+    asked = Asked(date(2026, 1, 1), date(2100, 1, 1), "UTC", None)
+    assert await report.billing(pool, settings, asked, ["day"], as_of=between.isoformat()) == first
+    with pytest.raises(NoPositionError, match="a position of the log, from 0 to"):
+        await report.billing(pool, settings, asked, ["day"], as_of="999999")
+
+
 async def test_a_figure_can_be_followed_to_its_messages(running: Running) -> None:
     await imports(running)
     await traffic(running, templates=3)
@@ -141,6 +162,10 @@ async def test_a_message_tells_its_charge_once_it_is_delivered(running: Running)
         ("", "group_by", "pricing_type"),
         ("", "as_of", "-1"),
         ("", "as_of", "999999"),
+        ("", "as_of", "9" * 19),
+        ("", "as_of", "٣"),
+        ("", "as_of", "yesterday"),
+        ("", "as_of", "2026-11-01T00:00:00"),
         ("/messages", "billable", "perhaps"),
         ("/messages", "limit", "0"),
     ],
