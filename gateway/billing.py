@@ -82,7 +82,7 @@ class Bills:
         async with self._standing(as_of) as standing:
             async for charge in self._charges(standing, days):
                 tally.add(charge)
-            span = Span(self._second(days.begins), self._second(days.ends))
+            span = self._span(days)
             for unit, messages in await standing.billing.accrued(standing.db, span, self._zone.key):
                 if days.line in (None, unit.line):
                     tally.accrue(accrual(unit, eras=self._eras, zone=self._zone), messages)
@@ -112,12 +112,19 @@ class Bills:
                     break
         return standing.as_of, found
 
-    async def visit(self, days: Days, see: Callable[[Charge], None]) -> int:
-        """Show every charge of the days, in order; as of where."""
+    async def visit(self, days: Days, *sees: Callable[[Charge], None]) -> int:
+        """Show every charge of the days, in order, to one after the other; as of where."""
         async with self._standing(None) as standing:
-            async for charge in self._charges(standing, days):
-                see(charge)
+            for see in sees:
+                async for charge in self._charges(standing, days):
+                    see(charge)
         return standing.as_of
+
+    async def undelivered(self, days: Days) -> list[Charge]:
+        """Sends that WhatsApp took in the days, not known to have been delivered or to have failed."""
+        async with self._standing(None) as standing:
+            units = await standing.billing.undelivered(standing.db, self._span(days))
+        return [accrual(unit, eras=self._eras, zone=self._zone) for unit in units]
 
     async def of_messages(self, keys: Sequence[UUID]) -> list[Charge]:
         """The charges of some messages, as far as they are delivered and the tables are."""
@@ -173,6 +180,9 @@ class Bills:
             await counts.fold(db, [item for item in page if isinstance(item, Recorded)])
             position = page[-1].position
         return position
+
+    def _span(self, days: Days) -> Span:
+        return Span(self._second(days.begins), self._second(days.ends))
 
     def _second(self, day: date) -> int:
         return int(datetime.combine(day, time.min, self._zone).timestamp())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final
 
-from domain.billing.reconciling import Analytics, Differences, Told
+from domain.billing.analytics import Point, Told
+from domain.billing.comparing import Comparison
+from domain.billing.reconciling import Differences
 from gateway import closing, open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
@@ -107,21 +108,33 @@ async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: d
     return await closing.closed(pool, schema, bills, currency=currency, month=month, by=by, now=now)
 
 
-async def reconciled(
-    pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, tuple[int, Decimal]] | None
+async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> dict[str, Any]:
+    """Our charges against WhatsApp's pricing of each message."""
+    bills, differences = await _bills(pool, settings), Differences()
+    as_of = await bills.visit(billing_api.days_of(asked), differences.see)
+    return head(as_of, asked) | {"currency": settings.currency} | differences.shown()
+
+
+async def compared(
+    pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, Point]
 ) -> dict[str, Any]:
-    """Our charges against WhatsApp's pricing of each message, or against its analytics where `told`."""
-    await caught_up(pool, settings.schema_name)
-    bills = Bills(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
-    days = billing_api.days_of(asked)
-    sides = Differences() if told is None else Analytics(_within(told, asked))
-    as_of = await bills.visit(days, sides.see)
-    return head(as_of, asked) | {"currency": settings.currency} | sides.shown()
+    """Our charges against WhatsApp's pricing analytics."""
+    bills, days = await _bills(pool, settings), billing_api.days_of(asked)
+    comparison = Comparison(_within(told, asked))
+    as_of = await bills.visit(days, comparison.see, comparison.name)
+    if comparison.has_lost:
+        comparison.miss(await bills.undelivered(days))
+    return head(as_of, asked) | {"currency": settings.currency} | comparison.shown()
 
 
-def _within(told: Mapping[Told, tuple[int, Decimal]], asked: Asked) -> dict[Told, tuple[int, Decimal]]:
+def _within(told: Mapping[Told, Point], asked: Asked) -> dict[Told, Point]:
     first, last = asked.from_day.isoformat(), asked.to_day.isoformat()
     return {key: value for key, value in told.items() if first <= key.day < last}
+
+
+async def _bills(pool: Pool, settings: Settings) -> Bills:
+    await caught_up(pool, settings.schema_name)
+    return Bills(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
 
 
 async def caught_up(pool: Pool, schema: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from domain.billing.tally import COUNTS as CHARGES
 from gateway.api.reports import Asked
@@ -12,6 +12,29 @@ from projections.delivery import LATENCIES, SPANS
 from projections.observed import ObservedReport
 
 Body = dict[str, Any]
+LISTED: Final = 20
+"""Messages in a table; JSON has more."""
+CAUSES: Final = {
+    "category": "WhatsApp charges another category than that of the dispatch",
+    "free_tier": "the line's free messages are counted otherwise: others send too, or statuses were lost",
+    "window": "WhatsApp saw the window otherwise",
+    "free_entry_point": "a free entry point holds it for one side only",
+    "zone_edge": "near midnight: LEDGERLINE_TIME_ZONE may not be the account's",
+    "market": "the recipient's country is another one by the number than by the user id",
+    "lost_status": "the status that would say so never arrived",
+    "terms": "by WhatsApp's terms of that day it should not be so",
+    "not_told": "WhatsApp's answer does not hold it, or not yet",
+    "rate": "as many messages, at another price: look at the rate card and its tiers",
+    "missing_rate": "no rate card has a price for it",
+}
+RECONCILED: Final = (
+    "day", "line", "category", "category_whatsapp", "delivered", "billable", "billable_whatsapp", "untold",
+    "differing",
+)  # fmt: skip
+COMPARED: Final = (
+    "day", "country", "category", "type", "volume", "volume_whatsapp", "cost", "cost_whatsapp", "agrees",
+    "cause", "elsewhere",
+)  # fmt: skip
 CHARGED = (*CHARGES, "free_reasons", "cost", "cost_complete", "estimated")
 
 
@@ -121,17 +144,35 @@ def flat(row: Body) -> Body:
 
 
 def reconciled(body: Body) -> Iterator[str]:
-    """Our charges beside WhatsApp's word; what differs is named."""
+    """Our charges beside WhatsApp's pricing; what differs is named."""
     totals = body["totals"]
     yield _heading("Differing", body, totals["differing"])
     yield ", ".join(f"{name} {count}" for name, count in totals.items())
+    yield from _caused(body)
+    if body["messages"]:
+        yield ""
+        yield "The first that differ (GET /api/reports/billing/messages?differs=true lists all):"
+        yield from table(body["messages"][:LISTED])
+
+
+def compared(body: Body) -> Iterator[str]:
+    """Our charges beside WhatsApp's analytics; what differs is named."""
+    totals = body["totals"]
+    yield _heading("Rows that differ", body, totals["differing"])
+    yield f"messages {totals['volume']}, by WhatsApp {totals['volume_whatsapp']}; costs in {body['currency']}"
+    yield from _caused(body)
+    if body["messages"]:
+        yield ""
+        yield "The first messages that these are about (evident: the message itself shows the cause):"
+        yield from table(body["messages"][:LISTED])
+
+
+def _caused(body: Body) -> Iterator[str]:
+    for cause, count in body["causes"].items():
+        yield f"{count:>8}  {cause}: {CAUSES[cause]}"
     if body["rows"]:
         yield ""
         yield from table(body["rows"])
-    if body.get("messages"):
-        yield ""
-        yield "The first that differ (GET /api/reports/billing/messages?differs=true lists all):"
-        yield from table(body["messages"])
 
 
 def closed(body: Body) -> Iterator[str]:

@@ -79,6 +79,13 @@ class Billing:
             )
         ]
 
+    async def undelivered(self, db: Connection, span: Span) -> list[Unit]:
+        """Sends that WhatsApp took in a span, not known to have been delivered or to have failed."""
+        return [
+            Unit(NOBODY, NOBODY, **dict(row))
+            for row in await db.fetch(self._sql["undelivered"], span.begins, span.ends, timeout=_PATIENCE)
+        ]
+
     async def delivered(self, db: Connection, keys: Sequence[UUID]) -> Span | None:
         """From the first to behind the last delivery of some messages."""
         row = await db.fetchrow(self._sql["delivered"], keys)

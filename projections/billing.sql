@@ -58,6 +58,19 @@ left join lateral (
 group by (to_timestamp(t.at) at time zone $3)::date, 2, 3, 4, 5, 6, 7, 8, 9
 order by 1, 2, 3, 4, 5, 6, 7, 8, 9
 
+-- undelivered --
+-- Sends that WhatsApp took from $1 to before $2, not known to have been delivered or to have failed; of reactions it
+-- reports no delivery.
+select s.send_id, coalesce(s.accepted_at, s.unknown_at) as at, s.line, s.market as prefix, s.kind, s.type, s.category,
+  s.template, s.caller
+from {schema}.counts_sends_v2 s
+where s.accepted and coalesce(s.accepted_at, s.unknown_at) >= $1 and coalesce(s.accepted_at, s.unknown_at) < $2
+  and s.type is distinct from 'reaction'
+  and not exists (select from {schema}.counts_deliveries_v2 k join {schema}.counts_deliveries_v2 d using (message_key)
+    where k.send_id = s.send_id and d.delivered_at is not null)
+  and not exists (select from {schema}.messages m where m.send_id = s.send_id and m.failed_at is not null)
+order by 2, 1
+
 -- delivered --
 select min(delivered_at) as first, max(delivered_at) as last
 from {schema}.counts_deliveries_v2

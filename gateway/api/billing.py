@@ -11,6 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from domain.billing.pricing import Charge
+from domain.billing.reconciling import cause_of
 from domain.billing.tally import GROUPS, group_of, money
 from gateway import billing, errors
 from gateway.answers import rfc3339
@@ -108,18 +109,12 @@ def _wanted(request: web.Request) -> Callable[[Charge], bool]:
     flags = {name: _flag(request, name) for name in ("billable", "differs") if name in request.query}
 
     def is_wanted(charge: Charge) -> bool:
-        told = {"billable": charge.billable, "differs": differs(charge)}
+        told = {"billable": charge.billable, "differs": cause_of(charge) is not None}
         return all((_said(charge, name) or NOWHERE) == value for name, value in asked.items()) and all(
             told[name] == flag for name, flag in flags.items()
         )
 
     return is_wanted
-
-
-def differs(charge: Charge) -> bool:
-    """Whether WhatsApp's own pricing charges it and ours does not, or the other way round."""
-    theirs = charge.unit.billable_whatsapp
-    return theirs is not None and theirs != charge.billable
 
 
 def _said(charge: Charge, name: str) -> str | None:
@@ -151,6 +146,7 @@ def _message(charge: Charge) -> dict[str, Any]:
         "caller": unit.caller,
         **billing.shown(charge),
         "billable_whatsapp": unit.billable_whatsapp,
+        "differs_because": cause_of(charge),
         "era": charge.era,
         "card": charge.found.card_id if charge.found else None,
         "lacks": charge.lacks,

@@ -6,17 +6,16 @@ import getpass
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import cyclopts
-import orjson
 
 from domain.billing import adjusting, eras, tally
-from domain.billing.reconciling import Told, analytics_of
+from domain.billing.analytics import Point, Told, read
 from gateway import closing, open_windows, report, report_texts, tables
+from gateway.analytics import NoAnalyticsError, fetched
 from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.api.query import FIRST_DAY, LAST_DAY
 from gateway.api.reports import Asked, current_month
@@ -29,6 +28,7 @@ from gateway.cli.terminal import CannotStartError, DataDir, run, say
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.tables import Format
+from gateway.upstream import Upstream
 from projections import delivery, refusals
 
 Body = dict[str, Any]
@@ -147,15 +147,27 @@ def report_reconcile(
     to_day: To = None,
     line: str | None = None,
     analytics: Path | None = None,
+    fetch: bool = False,
     written: As = "table",
     data_dir: DataDir = None,
 ) -> None:
-    """Our charges against WhatsApp's pricing of each message, or against --analytics, an answer in JSON."""
+    """Our charges against WhatsApp's pricing of each message, or against its pricing analytics.
+
+    --analytics: an answer in JSON; --fetch: ask WhatsApp for one now.
+    """
     settings = settings_for_log(data_dir)
     asked = _asked(settings, from_day, to_day, line)
-    told = _analytics(analytics, settings) if analytics else None
-    body = run(_read(settings, lambda pool: report.reconciled(pool, settings, asked, told)))
-    _say(body, written, report_texts.reconciled, tuple(body["rows"][0]) if body["rows"] else ())
+    if not (analytics or fetch):
+        body = run(_read(settings, lambda pool: report.reconciled(pool, settings, asked)))
+        _say(body, written, report_texts.reconciled, report_texts.RECONCILED)
+        return
+    if analytics and fetch:
+        raise CannotStartError("--analytics and --fetch are two ways to the same: leave one out")
+    if line is not None:
+        raise CannotStartError("the analytics are the whole account's: leave --line out")
+    told = _analytics(analytics, settings) if analytics else run(_fetched(settings, asked))
+    body = run(_read(settings, lambda pool: report.compared(pool, settings, asked, told)))
+    _say(body, written, report_texts.compared, report_texts.COMPARED)
 
 
 @app.command(name="close")
@@ -180,13 +192,26 @@ def _month(text: str) -> date:
     return month
 
 
-def _analytics(file: Path, settings: Settings) -> dict[Told, tuple[int, Decimal]]:
+def _analytics(file: Path, settings: Settings) -> dict[Told, Point]:
     try:
-        return analytics_of(orjson.loads(file.read_bytes()), ZoneInfo(settings.time_zone))
+        return read(file.read_bytes(), ZoneInfo(settings.time_zone))
     except OSError as error:
         raise CannotStartError(f"{file}: {error.strerror}") from None
     except ValueError as error:
         raise CannotStartError(f"{file}: {error}") from None
+
+
+async def _fetched(settings: Settings, asked: Asked) -> dict[Told, Point]:
+    if settings.waba is None or settings.access_token is None:
+        raise CannotStartError("--fetch needs LEDGERLINE_WABA and LEDGERLINE_ACCESS_TOKEN")
+    token = settings.access_token.get_secret_value()
+    upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
+    try:
+        return await fetched(upstream, settings.waba, asked.from_day, asked.to_day, asked.time_zone)
+    except NoAnalyticsError as error:
+        raise CannotStartError(str(error)) from None
+    finally:
+        await upstream.close()
 
 
 def _terms(texts: Sequence[str], currency: str) -> Terms:

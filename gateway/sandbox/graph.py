@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.sandbox import DISPLAY_PHONE_NUMBER, media
+from gateway.sandbox.analytics import FIELD, pricing_analytics
 from gateway.sandbox.network import Accepted
 from gateway.sandbox.refusal import ASKED_FOR, Refusal, no_such_object
 from gateway.sandbox.requests import SIMULATOR, VERSION, authorised, json_object, of_account, of_line
@@ -170,6 +171,11 @@ async def node(request: web.Request) -> web.Response:
         return web.json_response(_fields(request, _phone_number(simulator)))
     if wanted != simulator.waba:
         raise no_such_object(request.path)
+    fields = request.query.get("fields", "")
+    if fields.startswith(FIELD):
+        return web.json_response(
+            pricing_analytics(fields, simulator.accepted.values()) | {"id": simulator.waba}
+        )
     account = {"id": simulator.waba, "name": "Sandbox", "currency": "USD", "timezone_id": "0"}
     return web.json_response(_fields(request, account))
 

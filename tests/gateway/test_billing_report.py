@@ -13,6 +13,8 @@ from domain.billing.cards import read
 from domain.billing.eras import always
 from domain.billing.rates import Card
 from gateway import report, report_texts
+from gateway import sandbox as sandboxed
+from gateway.analytics import NoAnalyticsError, fetched
 from gateway.api.reports import Asked
 from gateway.as_of import NoPositionError
 from gateway.billing import Terms
@@ -196,6 +198,37 @@ async def test_the_command_tells_what_the_api_does(running: Running) -> None:
     told = "\n".join(report_texts.billing(body))
     assert "free 1, billable 2 (by WhatsApp 2): 0.042 USD\n" in told
     assert "free_tier:1" in told
+
+
+async def test_whatsapps_own_analytics_are_fetched_and_a_lost_status_is_named(running: Running) -> None:
+    await imports(running)
+    await traffic(running)
+    settings, pool, upstream = running.gateway.settings, running.gateway.pool, running.gateway.upstream
+    today = running.gateway.clock().date()
+    asked = Asked(today, today + timedelta(days=1), "UTC", None)
+
+    async def compared() -> dict[str, Any]:
+        told = await fetched(upstream, sandboxed.WABA, asked.from_day, asked.to_day, "UTC")
+        return await report.compared(pool, settings, asked, told)
+
+    agreed = await compared()
+    running.simulator.callbacks.url = "http://127.0.0.1:9"
+    body = {"messaging_product": "whatsapp", "to": ANN, "type": "template", "template": ORDER}
+    _, _ = await running.send(body)
+    lost = running.headers["Ledgerline-Send-Id"]
+    found = await compared()
+
+    assert (agreed["causes"], agreed["messages"]) == ({}, [])
+    assert agreed["totals"] == {"volume": 3, "volume_whatsapp": 3, "differing": 0}
+    assert found["causes"] == {"lost_status": 1}
+    assert [(one["cause"], one["send_id"]) for one in found["messages"]] == [("lost_status", lost)]
+    assert "lost_status: the status that would say so" in "\n".join(report_texts.compared(found))
+
+
+async def test_what_can_not_be_fetched_is_said_without_whatsapps_words(running: Running) -> None:
+    today = running.gateway.clock().date()
+    with pytest.raises(NoAnalyticsError, match=f"HTTP 400 when asked for the analytics of {today}"):
+        await fetched(running.gateway.upstream, "1", today, today + timedelta(days=1), "UTC")
 
 
 async def test_other_terms_can_be_supposed(running: Running) -> None:
