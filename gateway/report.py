@@ -118,13 +118,15 @@ async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> dict[str, 
 async def compared(
     pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, Point]
 ) -> dict[str, Any]:
-    """Our charges against WhatsApp's pricing analytics."""
+    """Our charges against WhatsApp's pricing analytics; `outside`: messages that it tells of other days."""
     bills, days = await _bills(pool, settings), billing_api.days_of(asked)
     comparison = Comparison(_within(told, asked))
     as_of = await bills.visit(days, comparison.see, comparison.name)
     if comparison.has_lost:
         comparison.miss(await bills.undelivered(days))
-    return head(as_of, asked) | {"currency": settings.currency} | comparison.shown()
+    outside = sum(point.volume for point in told.values()) - comparison.volume_told
+    about = {"currency": settings.currency, "outside": outside}
+    return head(as_of, asked) | about | comparison.shown()
 
 
 def _within(told: Mapping[Told, Point], asked: Asked) -> dict[Told, Point]:

@@ -160,6 +160,8 @@ def compared(body: Body) -> Iterator[str]:
     totals = body["totals"]
     yield _heading("Rows that differ", body, totals["differing"])
     yield f"messages {totals['volume']}, by WhatsApp {totals['volume_whatsapp']}; costs in {body['currency']}"
+    if body["outside"]:
+        yield f"WhatsApp's answer holds {body['outside']} messages of other days, which are left out"
     yield from _caused(body)
     if body["messages"]:
         yield ""

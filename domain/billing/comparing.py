@@ -49,6 +49,11 @@ class Comparison:
         self._names: dict[Told, _Names] = {}
         self._lost: list[tuple[Told, Charge]] = []
 
+    @property
+    def volume_told(self) -> int:
+        """Messages that WhatsApp tells of."""
+        return sum(point.volume for point in self._told.values())
+
     def see(self, charge: Charge) -> None:
         """One more charge; reactions are not in the analytics."""
         if charge.free_because == "reaction":

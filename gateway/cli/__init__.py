@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import cyclopts
@@ -40,4 +41,8 @@ def main() -> None:
         sys.exit(2)
     except (CannotStartError, AuditError, EmbeddedError, WrongMasterKeyError) as error:
         complain(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read along, such as head, has seen enough; nothing is left to be flushed at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -202,7 +202,7 @@ def _analytics(file: Path, settings: Settings) -> dict[Told, Point]:
 
 
 async def _fetched(settings: Settings, asked: Asked) -> dict[Told, Point]:
-    if settings.waba is None or settings.access_token is None:
+    if not settings.waba or settings.access_token is None:
         raise CannotStartError("--fetch needs LEDGERLINE_WABA and LEDGERLINE_ACCESS_TOKEN")
     token = settings.access_token.get_secret_value()
     upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,9 +121,23 @@ def test_an_answer_of_analytics_is_reconciled_and_another_file_refused(command: 
         "report", "reconcile", *days, "--analytics", str(answer.with_name("onprem_status_read.json"))
     )
 
+    other = command("report", "reconcile", "--from", "2026-11-22", "--analytics", str(answer))
+
     assert own.stdout.startswith("Differing from 2026-11-01")
-    assert "2026-11-21,GB,utility,regular,0,120,0,2.64,False" in theirs.stdout
+    assert "holds 160 messages of other days" in other.stdout
+    assert "2026-11-21,GB,utility,regular,0,120,0,2.64,False,lost_status," in theirs.stdout
     assert (wrong.returncode, "it is no answer with pricing_analytics" in wrong.stderr) == (1, True)
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_trace() -> None:
+    program = Path(sys.executable).parent / "ledgerline"
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run([program, "--version"], stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own program
+    os.close(writer)
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_a_month_is_closed_once_it_is_over(command: Command) -> None:
