@@ -1,4 +1,4 @@
-"""Appends a second, sealed, beside the eventsourcing library's own recorder on the same server."""
+"""Appends, sealed, beside the eventsourcing library's own recorder on the same server: rate and patience."""
 
 from __future__ import annotations
 
@@ -7,31 +7,41 @@ import secrets
 import statistics
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
+from benchmarks.table import Figure, Say, medians
 from domain.events import StatusReceived
 from domain.facts import Alias, AliasKind, Fact, Person
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.postgres import connect_pool
 
-Row = Callable[[str, float, float, float], None]
-CALLERS = {1: 2_000, 16: 8_000, 256: 30_000}
+CALLERS: Final = {1: 2_000, 16: 8_000, 256: 30_000}
 """Appends in a round of ours, by callers."""
-THEIRS = 1_500
+THEIRS: Final = 1_500
 """Appends in a round of theirs: it makes the same rate at any number of callers."""
-SCHEMA = "bench_appends"
-STATE = b'{"sealed":"' + b"x" * 600 + b'"}'
+MANY: Final = 256
+SCHEMA: Final = "bench_appends"
+STATE: Final = b'{"sealed":"' + b"x" * 600 + b'"}'
 
 
-async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
-    """Print a row for 1, 16 and 256 callers."""
+class Round(NamedTuple):
+    """What a round of appends came to."""
+
+    rate: float
+    """A second."""
+    p99: float
+    """Milliseconds in which 99 of 100 callers had their answer."""
+
+
+async def compare(url: str, *, rounds: int, scale: float, say: Say) -> None:
+    """Figures for 1, 16 and 256 callers."""
     await migrate(url, SCHEMA)
     async with (
         connect_pool(url, SCHEMA) as pool,
@@ -42,25 +52,41 @@ async def compare(url: str, *, rounds: int, scale: float, say: Row) -> None:
             for callers, amount in CALLERS.items():
                 ours, theirs = [], []
                 for _ in range(rounds):
-                    ours.append(await rate(log, callers, int(amount * scale)))
+                    ours.append(await appended(log, callers, int(amount * scale)))
                     theirs.append(await asyncio.to_thread(_theirs, recorder, callers, int(THEIRS * scale)))
-                name = f"appends, {callers} caller{'s' if callers > 1 else ''} / stock recorder"
-                say(name, statistics.median(ours), statistics.median(theirs), 15 if callers == 256 else 1)
+                _say(say, callers, ours, theirs)
         finally:
             recorder.datastore.close()
 
 
-async def rate(log: Log, callers: int, amount: int) -> float:
-    """Appends a second of so many callers, each of whom waits for one after the other."""
+def _say(say: Say, callers: int, ours: list[Round], theirs: list[Round]) -> None:
+    whom = f"{callers} caller{'s' if callers > 1 else ''} / stock recorder"
+    rates = [(one.rate, other.rate) for one, other in zip(ours, theirs, strict=True)]
+    say(Figure(f"appends, {whom}", *medians(rates), aim="15 times" if callers == MANY else "1 time"))
+    if callers == MANY:
+        waits = [(one.p99, other.p99) for one, other in zip(ours, theirs, strict=True)]
+        say(Figure(f"p99 of an append, {whom}", *medians(waits), aim="60 ms", unit=" ms"))
+
+
+async def appended(log: Log, callers: int, amount: int) -> Round:
+    """Appends of so many callers, each of whom waits for one after the other."""
+    waits: list[float] = []
 
     async def caller(share: int) -> None:
         for n in range(share):
+            started = time.perf_counter()
             await log.record([_fact(n)], patience=60)
+            waits.append(time.perf_counter() - started)
 
     await asyncio.gather(*(caller(2) for _ in range(callers)))
+    waits.clear()
     started = time.perf_counter()
     await asyncio.gather(*(caller(amount // callers) for _ in range(callers)))
-    return amount // callers * callers / (time.perf_counter() - started)
+    return _round(waits, time.perf_counter() - started)
+
+
+def _round(waits: list[float], took: float) -> Round:
+    return Round(len(waits) / took, statistics.quantiles(waits, n=100)[98] * 1_000)
 
 
 def _fact(n: int) -> Fact:
@@ -100,10 +126,14 @@ def _stock(url: str) -> PostgresApplicationRecorder:
     return recorder
 
 
-def _theirs(recorder: PostgresApplicationRecorder, callers: int, amount: int) -> float:
+def _theirs(recorder: PostgresApplicationRecorder, callers: int, amount: int) -> Round:
+    waits: list[float] = []
+
     def caller(share: int) -> None:
         for _ in range(share):
+            started = time.perf_counter()
             recorder.insert_events([StoredEvent(uuid4(), 1, "StatusReceived", STATE)])
+            waits.append(time.perf_counter() - started)
 
     share = max(amount // callers, 2)
     threads = [threading.Thread(target=caller, args=(share,)) for _ in range(callers)]
@@ -112,4 +142,4 @@ def _theirs(recorder: PostgresApplicationRecorder, callers: int, amount: int) ->
         thread.start()
     for thread in threads:
         thread.join()
-    return share * callers / (time.perf_counter() - started)
+    return _round(waits, time.perf_counter() - started)

@@ -11,6 +11,7 @@ import hmac
 import sys
 from collections.abc import AsyncIterator
 from itertools import count
+from typing import cast
 
 import aiohttp
 import orjson
@@ -58,9 +59,7 @@ class Upstream(asyncio.Protocol):
     ids = count()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream")
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:

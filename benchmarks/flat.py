@@ -16,7 +16,7 @@ from typing import Final
 
 import asyncpg
 
-from benchmarks.appends import rate
+from benchmarks.appends import appended
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
 from gateway.store.embedded import Embedded
@@ -55,14 +55,16 @@ async def _compare(url: str) -> int:
     keys = [secrets.token_bytes(32)]
     await _fill(url, keys)
     async with _log(url, EMPTY, keys) as empty, _log(url, LARGE, keys) as large:
-        pairs = [
-            (await rate(empty, CALLERS, APPENDS), await rate(large, CALLERS, APPENDS)) for _ in range(ROUNDS)
-        ]
+        pairs = [(await _rate(empty), await _rate(large)) for _ in range(ROUNDS)]
     slower = statistics.median(one / other for one, other in pairs)
     for one, other in pairs:
         print(f"appends, {CALLERS} callers: {one:,.0f}/s when empty, {other:,.0f}/s when large")
     print(f"median of {ROUNDS}: slower by {slower:.2f}, aim {AIM:g}")
     return 0 if slower <= AIM else 1
+
+
+async def _rate(log: Log) -> float:
+    return (await appended(log, CALLERS, APPENDS)).rate
 
 
 async def _fill(url: str, keys: list[bytes]) -> None:

@@ -7,27 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 import uvloop
+
+
+@dataclass(slots=True)
+class Answers:
+    """What came back."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    """Seconds that each request took."""
+    took: float = 0.0
+    """Seconds for all."""
 
 
 class _Connection(asyncio.Protocol):
     """Sends the next request when an answer is complete."""
 
-    def __init__(
-        self, requests: Iterator[bytes], done: asyncio.Future[None], statuses: dict[int, int]
-    ) -> None:
+    def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None], answers: Answers) -> None:
         self._requests = requests
         self._done = done
-        self._statuses = statuses
+        self._answers = answers
         self._buffer = b""
+        self._sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream")
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._next()
 
     def _next(self) -> None:
@@ -37,6 +48,7 @@ class _Connection(asyncio.Protocol):
             if not self._done.done():
                 self._done.set_result(None)
         else:
+            self._sent = time.perf_counter()
             self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -48,8 +60,8 @@ class _Connection(asyncio.Protocol):
         length = next(int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
         if len(rest) < length:
             return
-        status = int(lines[0][9:12])
-        self._statuses[status] = self._statuses.get(status, 0) + 1
+        self._answers.waits.append(time.perf_counter() - self._sent)
+        self._answers.statuses[int(lines[0][9:12])] += 1
         self._buffer = rest[length:]
         self._next()
 
@@ -58,24 +70,30 @@ class _Connection(asyncio.Protocol):
             self._done.set_exception(exc or ConnectionError("closed before the last answer"))
 
 
-async def _run(port: int, requests: Iterable[bytes], connections: int) -> tuple[float, dict[int, int]]:
+async def _run(port: int, requests: Iterable[bytes], connections: int) -> Answers:
     loop = asyncio.get_running_loop()
-    iterator, statuses = iter(requests), dict[int, int]()
+    iterator, answers = iter(requests), Answers()
     done = [loop.create_future() for _ in range(connections)]
     started = time.perf_counter()
     for future in done:
-        await loop.create_connection(partial(_Connection, iterator, future, statuses), "127.0.0.1", port)
+        await loop.create_connection(partial(_Connection, iterator, future, answers), "127.0.0.1", port)
     await asyncio.gather(*done)
-    return time.perf_counter() - started, statuses
+    answers.took = time.perf_counter() - started
+    return answers
 
 
-def rate(port: int, requests: Sequence[bytes], connections: int, expected: int = 200) -> float:
-    """Requests a second; every answer must have the expected status."""
+def run(port: int, requests: Iterable[bytes], connections: int) -> Answers:
+    """Send all requests; each must be answered 200."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        took, statuses = runner.run(_run(port, requests, connections))
-    if set(statuses) != {expected}:
-        raise AssertionError(f"expected only {expected}, got {statuses}")
-    return len(requests) / took
+        answers = runner.run(_run(port, requests, connections))
+    if set(answers.statuses) != {200}:
+        raise AssertionError(f"expected only 200, got {answers.statuses}")
+    return answers
+
+
+def rate(port: int, requests: Sequence[bytes], connections: int) -> float:
+    """Requests a second; each must be answered 200."""
+    return len(requests) / run(port, requests, connections).took
 
 
 def pour(port: int, requests: Iterable[bytes], connections: int) -> None:
