@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.events import Event
@@ -24,9 +24,11 @@ class AliasKind(StrEnum):
     """What names something that is no person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """One identifier of a person, as WhatsApp wrote it (a phone number reduced to its digits)."""
+class Alias(NamedTuple):
+    """One identifier of a person, as WhatsApp wrote it (a phone number reduced to its digits).
+
+    A tuple, like Person: both are looked up for every item, and tuples are hashed without Python.
+    """
 
     kind: AliasKind
     value: str
@@ -43,8 +45,7 @@ class Evidence(StrEnum):
     """system.user_changed_number or user_changed_user_id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A person, by all aliases that one item names together (never empty)."""
 
     aliases: tuple[Alias, ...]

@@ -6,6 +6,7 @@ Every id is an HMAC-SHA256 under the log's pepper (random per log, stored wrappe
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import Final
 from uuid import UUID
@@ -18,16 +19,20 @@ class Ids:
 
     def __init__(self, pepper: bytes) -> None:
         """`pepper`: 32 random bytes of the log."""
-        self._pepper = pepper
+        # HMAC with the key's own part done once: half of its time for texts as short as ours.
+        block = pepper.ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(hmac.trans_36))
+        self._outer = hashlib.sha256(block.translate(hmac.trans_5C))
 
     def key(self, purpose: str, *parts: Part) -> UUID:
         """A keyed id for `purpose` ("message", "status", "person", ...) from `parts`.
 
         Each part goes in with its length, so that ("ab", "c") and ("a", "bc") differ; None differs from "".
         """
-        text = b"".join([_framed(purpose), *map(_framed, parts)])
-        number = int.from_bytes(hmac.digest(self._pepper, text, "sha256")[:16], "big")
-        return UUID(int=number & _RANDOM | _VERSION_8)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(_framed(purpose) + b"".join(map(_framed, parts)))
+        outer.update(inner.digest())
+        return UUID(int=int.from_bytes(outer.digest()[:16]) & _RANDOM | _VERSION_8)
 
     def message(self, message_id: str) -> UUID:
         """The public id of a message, from its wamid (or on-premises id)."""
@@ -68,6 +73,10 @@ class Ids:
 
 _VERSION_8: Final = 0x8 << 76 | 0b10 << 62
 _RANDOM: Final = (1 << 128) - 1 & ~(0xF << 76 | 0b11 << 62)
+
+
+_BLOCK: Final = 64
+"""Bytes that SHA-256 works on at a time."""
 
 
 def _framed(part: Part) -> bytes:

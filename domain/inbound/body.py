@@ -81,8 +81,9 @@ def _items(at: Context, parsed: Any) -> Iterator[Placed]:
             yield at, entry, _unrecognised("no changes")
             continue
         account, time = wire.object_id(entry.get("id")) or "unknown", wire.seconds(entry.get("time"))
+        here = replace(at, account=account, time=time)
         for change in changes:
-            yield from _of_change(replace(at, account=account, time=time), change)
+            yield from _of_change(here, change)
 
 
 def _of_change(at: Context, change: Any) -> Iterator[Placed]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,9 +45,18 @@ class Context:
 
     def inside(self, field: str, value: Json, source: str) -> Context:
         """The place of the items of a field's value."""
-        line = wire.object_id(wire.inner(value, "metadata").get("phone_number_id"))
-        contacts = wire.objects(value.get("contacts"))
-        return replace(self, field=field, line=line, source=source, contacts=contacts)
+        return Context(
+            self.ids,
+            self.openers,
+            self.recorded_at,
+            self.words,
+            self.account,
+            self.time,
+            field,
+            line=wire.object_id(wire.inner(value, "metadata").get("phone_number_id")),
+            source=source,
+            contacts=wire.objects(value.get("contacts")),
+        )
 
     def times(self, timestamp: object) -> Json:
         """`at` and `at_used` of an event; the entry's time when the item has none."""

@@ -11,13 +11,13 @@ from domain.inbound import whom, wire
 from domain.inbound.context import Context
 from domain.inbound.wire import Json
 
-_PRICING: Final = {
-    "model": "pricing_model",
-    "type": "type",
-    "category": "category",
-    "subtype": "subtype",
-    "billable": "billable",
-}
+_PRICING: Final = (
+    ("model", "pricing_model"),
+    ("type", "type"),
+    ("category", "category"),
+    ("subtype", "subtype"),
+)
+"""Words of the pricing object: ours, and WhatsApp's."""
 
 
 def status(at: Context, item: Json) -> Fact:
@@ -72,13 +72,19 @@ def _participant(item: Json) -> list[Alias]:
 
 def _pricing(item: Json) -> Json | None:
     pricing = wire.inner(item, "pricing")
-    told = {ours: wire.word(pricing.get(theirs)) for ours, theirs in _PRICING.items() if ours != "billable"}
-    billable = pricing.get("billable")
-    return wire.without_none(told | {"billable": billable if isinstance(billable, bool) else None}) or None
+    told: Json = {}
+    for ours, theirs in _PRICING:
+        if (said := wire.word(pricing.get(theirs))) is not None:
+            told[ours] = said
+    if isinstance(pricing.get("billable"), bool):
+        told["billable"] = pricing["billable"]
+    return told or None
 
 
 def _conversation(at: Context, item: Json) -> Json | None:
     conversation = wire.inner(item, "conversation")
+    if not conversation:
+        return None
     conversation_id = wire.text(conversation.get("id"))
     told = {
         "key": str(at.ids.key("conversation-id", conversation_id)) if conversation_id else None,
@@ -90,5 +96,7 @@ def _conversation(at: Context, item: Json) -> Json | None:
 
 def _details(item: Json) -> str | None:
     errors = wire.objects(item.get("errors"))
-    first = errors[0] if errors else {}
+    if not errors:
+        return None
+    first = errors[0]
     return wire.text(wire.inner(first, "error_data").get("details")) or wire.text(first.get("title"))

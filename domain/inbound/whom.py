@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from domain import markets
@@ -15,22 +16,39 @@ from domain.people import of_phone, of_user_id
 _WAID: Final = re.compile(r"\bwaid=(\d{5,20})")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\.")
 
+LONGEST: Final = 128
+"""Characters of an identifier that is remembered: the same people come again and again."""
+REMEMBERED: Final = 50_000
+
 
 def identifiers(*values: object) -> list[Alias]:
     """Aliases of identifiers as they came: phone numbers, or user ids (also where a number belongs)."""
-    found = (_identifier(wire.text(value)) for value in values)
-    return [alias for alias in found if alias is not None]
+    return [
+        alias
+        for value in values
+        if value is not None and (found := wire.text(value)) and (alias := _identifier(found)) is not None
+    ]
 
 
-def _identifier(value: str | None) -> Alias | None:
-    if value is None:
-        return None
+def _identifier(value: str) -> Alias | None:
+    return _known_identifier(value) if len(value) <= LONGEST else _of_either(value)
+
+
+def _of_either(value: str) -> Alias | None:
     return of_user_id(value) if _COUNTRY.match(value) else of_phone(value)
+
+
+_known_identifier = lru_cache(REMEMBERED)(_of_either)
+_known_user_id = lru_cache(REMEMBERED)(of_user_id)
 
 
 def user_ids(*values: object) -> list[Alias]:
     """Aliases of values that stood in fields for user ids."""
-    return [of_user_id(found) for value in values if (found := wire.text(value))]
+    return [
+        _known_user_id(found) if len(found) <= LONGEST else of_user_id(found)
+        for value in values
+        if value is not None and (found := wire.text(value))
+    ]
 
 
 def person(aliases: Iterable[Alias], evidence: Evidence = Evidence.SEEN) -> Person | None:
@@ -46,6 +64,8 @@ def contact_of(aliases: Sequence[Alias], contacts: Sequence[Json]) -> Json:
     """
     if not aliases:
         return contacts[0] if len(contacts) == 1 else {}
+    if not contacts:
+        return {}
     return next((one for one in contacts if not set(_of_contact(one)).isdisjoint(aliases)), {})
 
 
@@ -54,6 +74,8 @@ def with_contact(aliases: Sequence[Alias], contact: Json) -> list[Alias]:
 
     Where the two name different identifiers of one kind, the item itself knows best whom it is about.
     """
+    if not contact:
+        return list(aliases)
     kinds = {alias.kind for alias in aliases}
     return [*aliases, *(alias for alias in _of_contact(contact) if alias.kind not in kinds)]
 
@@ -82,7 +104,9 @@ def shared_number(item: Json) -> list[Alias]:
 
 def market_of(aliases: Iterable[Alias]) -> str | None:
     """The market prefix of a person: by the number where one is known, else the user id's country."""
-    known = {alias.kind: alias.value for alias in reversed(list(aliases))}
+    known: dict[AliasKind, str] = {}
+    for kind, value in aliases:
+        known.setdefault(kind, value)
     if phone := known.get(AliasKind.PHONE):
         return markets.prefix_of_phone(phone)
     user_id = known.get(AliasKind.BSUID) or known.get(AliasKind.PARENT) or ""

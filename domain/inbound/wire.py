@@ -27,6 +27,8 @@ DEEPEST: Final = 500
 what it could just write here could not be sealed, or answered, from deeper in the stack."""
 
 _LONG_INTEGER: Final = re.compile(rb"[:\[,\s-]\d{19}")
+_DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG: Final = b"0" * 19
 LONGEST_WORD: Final = 64
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
 _LONG_DIGITS: Final = re.compile(r"\d{6}")
@@ -45,7 +47,8 @@ def load(body: bytes) -> Any:
     What orjson refuses (a lone surrogate, NaN, a BOM), or would change (integers over 64 bits become floats),
     is for the standard library. Numbers that no writer can write stay texts.
     """
-    if not _LONG_INTEGER.search(body):
+    # Hardly any body has so many digits in a row, and that is found out far faster than by the pattern.
+    if _LONG not in body.translate(_DIGITS_AS_0) or not _LONG_INTEGER.search(body):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -88,9 +91,9 @@ def _is_too_deep(item: Any) -> bool:
 
 def text(value: object) -> str | None:
     """A text that is not empty; a number as its digits."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def word(value: object) -> str | None:
