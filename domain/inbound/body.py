@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -81,7 +80,7 @@ def _items(at: Context, parsed: Any) -> Iterator[Placed]:
             yield at, entry, _unrecognised("no changes")
             continue
         account, time = wire.object_id(entry.get("id")) or "unknown", wire.seconds(entry.get("time"))
-        here = replace(at, account=account, time=time)
+        here = at.of_entry(account, time)
         for change in changes:
             yield from _of_change(here, change)
 

@@ -43,6 +43,10 @@ class Context:
         """The field's name in the open."""
         return wire.word(self.field) or "unknown"
 
+    def of_entry(self, account: str, time: int | None) -> Context:
+        """The place of what an entry holds."""
+        return Context(self.ids, self.openers, self.recorded_at, self.words, account, time)
+
     def inside(self, field: str, value: Json, source: str) -> Context:
         """The place of the items of a field's value."""
         return Context(

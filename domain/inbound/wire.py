@@ -34,7 +34,8 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
 _LONG_DIGITS: Final = re.compile(r"\d{6}")
 _NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
-_ID: Final = re.compile(r"[0-9]{1,32}")
+LONGEST_ID: Final = 32
+_ID: Final = re.compile(r"[0-9]+")
 
 
 class TooDeepError(ValueError):
@@ -121,7 +122,12 @@ def language(value: object) -> str | None:
 def object_id(value: object) -> str | None:
     """An id of Graph's own objects (accounts, lines, templates)."""
     found = text(value)
-    return found if found and _ID.fullmatch(found) else None
+    return found if found and len(found) <= LONGEST_ID and _is_id(found) else None
+
+
+@lru_cache(4_096)
+def _is_id(found: str) -> bool:
+    return _ID.fullmatch(found) is not None
 
 
 def code(errors: object) -> int | None:

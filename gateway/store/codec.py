@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, Final, get_type_hints
@@ -48,11 +49,23 @@ MAPPER: Final[Mapper[UUID]] = Mapper(OrjsonTranscoder())
 
 def encode(event: Event) -> tuple[str, bytes]:
     """Topic and state of an event; fields that are None are left out."""
-    state = {name: value for name, value in vars(event).items() if value is not None and name not in _PLACE}
+    state = {name: value for name, value in vars(event).items() if name not in _PLACE}
+    return event.TOPIC, encode_state(type(event), state)
+
+
+def encode_state(event: type[Event], state: Mapping[str, Any]) -> bytes:
+    """The state of an event that was not made yet, from its fields but those of its place.
+
+    Raises TypeError for a field that is missing, or that such an event has not.
+    """
+    if not _NEEDED[event.TOPIC] <= state.keys() <= _FIELDS[event.TOPIC]:
+        raise TypeError(f"{event.TOPIC} has not the fields {sorted(state)}")
+    written = {name: value for name, value in state.items() if value is not None}
+    written["timestamp"] = _plain(written["timestamp"])
     version = getattr(event, "class_version", 1)
     if version > 1:
-        state["class_version"] = version
-    return event.TOPIC, MAPPER.transcoder.encode(state)
+        written["class_version"] = version
+    return MAPPER.transcoder.encode(written)
 
 
 def decode(position: int, stream: UUID, version: int, topic: str, state: bytes) -> Recorded | Undecodable:
@@ -91,7 +104,6 @@ def _defaults(event: type[Event]) -> dict[str, Any]:
 
 
 _DEFAULTS: Final = {topic: _defaults(event) for topic, event in TOPICS.items()}
-_REQUIRED: Final = {
-    topic: {field.name for field in fields(event)} - _DEFAULTS[topic].keys()
-    for topic, event in TOPICS.items()
-}
+_FIELDS: Final = {topic: frozenset(field.name for field in fields(event)) for topic, event in TOPICS.items()}
+_REQUIRED: Final = {topic: names - _DEFAULTS[topic].keys() for topic, names in _FIELDS.items()}
+_NEEDED: Final = {topic: names - _PLACE for topic, names in _REQUIRED.items()}

@@ -73,16 +73,26 @@ class Directory:
         self._told: dict[UUID, UUID] = {}
         """Owners by key of facts that wait for them: their aliases alone might name somebody else by now."""
 
+    def known(self, facts: Sequence[Fact]) -> Resolved | None:
+        """Whose the facts are, where that is in memory for all of them."""
+        return self._resolved(facts, [self._cached(fact) for fact in facts])
+
+    def _resolved(self, facts: Sequence[Fact], places: Sequence[Place | Duplicate | None]) -> Resolved | None:
+        found = [place for place in places if place is not None]
+        if len(found) < len(places) or self._epoch is None:
+            return None
+        if self._told:
+            for fact in facts:
+                self._told.pop(fact.key, None)
+        return Resolved(self._epoch, found)
+
     async def resolve(self, facts: Sequence[Fact]) -> Resolved:
-        """Find or make whose the facts are; what is known already costs no round trip."""
+        """Find or make whose the facts are."""
         duplicates: dict[UUID, Duplicate] = {}
         while True:
             places = [duplicates.get(fact.key) or self._cached(fact) for fact in facts]
-            found = [place for place in places if place is not None]
-            if len(found) == len(places) and self._epoch is not None:
-                for fact in facts:
-                    self._told.pop(fact.key, None)
-                return Resolved(self._epoch, found)
+            if resolved := self._resolved(facts, places):
+                return resolved
             missing = [fact for fact, place in zip(facts, places, strict=True) if place is None]
             duplicates |= await self._duplicates(missing)
             self._wanted |= {fact.key: fact for fact in missing if fact.key not in duplicates}
@@ -98,8 +108,8 @@ class Directory:
         if owner is None:
             owners = {self._owners.get(alias) for alias in self._subjects.aliases(fact)}
             owner = owners.pop() if len(owners) == 1 else None
-        if owner is None:
-            return None
+            if owner is None:
+                return None
         key = self._keys.get((owner, month_of(fact.recorded_at)))
         stream = self._subjects.stream(fact, owner)
         return Place(stream, key, owner) if key and stream in self._streams else None

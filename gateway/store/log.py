@@ -13,11 +13,11 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.events import TOPICS, Event, Recorded, Undecodable, make
+from domain.events import TOPICS, Event, Recorded, Undecodable
 from domain.facts import Fact, Person
 from domain.ids import Ids
-from gateway.store.codec import encode
-from gateway.store.directory import Conversation, Directory, Place
+from gateway.store.codec import encode_state
+from gateway.store.directory import Conversation, Directory, Place, Resolved
 from gateway.store.keyring import Masters, Wrapped, associated_data, new_key, pepper_bound_to
 from gateway.store.opening import Opener
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Outcome, Stale
@@ -94,12 +94,8 @@ class Log:
         tokens = range(first_token, first_token + len(facts))
         known: dict[int, Recording] = {}
         while left := [index for index in range(len(facts)) if index not in known]:
-            try:
-                resolved = await within(
-                    end - loop.time(), self._directory.resolve([facts[index] for index in left])
-                )
-            except TimeoutError:
-                raise NotTaken("the directory does not answer") from None
+            wanted = [facts[index] for index in left]
+            resolved = self._directory.known(wanted) or await self._learned(wanted, end - loop.time())
             drafts: dict[int, Draft] = {}
             for index, place in zip(left, resolved.places, strict=True):
                 if isinstance(place, Duplicate):
@@ -113,6 +109,12 @@ class Log:
             for index, outcome in zip(drafts, outcomes, strict=True):
                 self._settle(known, index, outcome)
         return [known[index] for index in range(len(facts))]
+
+    async def _learned(self, facts: Sequence[Fact], patience: float) -> Resolved:
+        try:
+            return await within(patience, self._directory.resolve(facts))
+        except TimeoutError:
+            raise NotTaken("the directory does not answer") from None
 
     def _settle(self, known: dict[int, Recording], index: int, outcome: Outcome) -> None:
         match outcome:
@@ -174,17 +176,15 @@ def draft(fact: Fact, place: Place, token: int, *, log_id: UUID, ids: Ids) -> Dr
     """The event of a fact, sealed for its place in the log with this id."""
     topic = fact.event.TOPIC
     bound = associated_data(log_id, place.stream, topic, fact.key)
-    event = make(
-        fact.event,
-        place.stream,
-        recorded_at=fact.recorded_at,
-        line=fact.line,
-        key=fact.key,
-        sealed=place.key.seal(fact.private, bound) if fact.private else None,
+    state = {
+        "timestamp": fact.recorded_at,
+        "line": fact.line,
+        "key": str(fact.key),
+        "sealed": place.key.seal(fact.private, bound) if fact.private else None,
         **fact.public,
         **_of_group(fact, place, ids),
-    )
-    return Draft(place.stream, *encode(event), fact.key, token)
+    }
+    return Draft(place.stream, topic, encode_state(fact.event, state), fact.key, token)
 
 
 def _of_group(fact: Fact, place: Place, ids: Ids) -> Mapping[str, str]:
@@ -222,10 +222,6 @@ async def _pepper(pool: Pool, schema: str, masters: Masters, log_id: UUID) -> by
     if row is None:
         raise LookupError("the directory has no pepper although it was just made")
     return masters.unwrap(Wrapped(*row), pepper_bound_to(log_id))
-
-
-def _bound(log_id: UUID) -> bytes:
-    return log_id.bytes + b"pepper"
 
 
 _FIELDS: Final = {topic: {field.name for field in fields(event)} for topic, event in TOPICS.items()}

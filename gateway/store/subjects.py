@@ -21,6 +21,8 @@ class Subjects:
         self._ids = ids
         # The same people come again and again, and a keyed id costs some microseconds.
         self._keyed = lru_cache(REMEMBERED)(ids.key)
+        self._person_stream = lru_cache(REMEMBERED)(ids.person_stream)
+        self._of_person = lru_cache(REMEMBERED)(self._alias_ids)
 
     def kind(self, fact: Fact) -> str:
         """person, group, line, account or item."""
@@ -30,7 +32,7 @@ class Subjects:
         """The subject with its aliases in canonical form; what is no person has one alias of its own."""
         match fact.subject:
             case Person(aliases=aliases, evidence=evidence):
-                return Person(tuple(dict.fromkeys(map(people.canonical, aliases))), evidence)
+                return Person(_canonical(aliases), evidence)
             case Group(group_id=group_id):
                 return Person((Alias(AliasKind.OTHER, f"{fact.line}/{group_id}"),))
             case Line():
@@ -42,14 +44,21 @@ class Subjects:
             case _:
                 assert_never(fact.subject)
 
-    def aliases(self, fact: Fact) -> list[UUID]:
+    def aliases(self, fact: Fact) -> tuple[UUID, ...]:
         """Under which keyed ids the directory finds the subject."""
-        return [self.alias_id(fact, alias) for alias in self.as_person(fact).aliases]
+        if isinstance(fact.subject, Person):
+            return self._of_person(fact.subject.aliases)
+        return tuple(self.alias_id(fact, alias) for alias in self.as_person(fact).aliases)
+
+    def _alias_ids(self, aliases: tuple[Alias, ...]) -> tuple[UUID, ...]:
+        return tuple(self._alias_id("person", alias) for alias in _canonical(aliases))
 
     def alias_id(self, fact: Fact, alias: Alias) -> UUID:
         """The keyed id of a subject's canonical alias."""
-        kind = self.kind(fact) if alias.kind is AliasKind.OTHER else alias.kind
-        return self._keyed("alias", kind, alias.value)
+        return self._alias_id(self.kind(fact), alias)
+
+    def _alias_id(self, kind: str, alias: Alias) -> UUID:
+        return self._keyed("alias", kind if alias.kind is AliasKind.OTHER else alias.kind, alias.value)
 
     def of_contact(self, alias: Alias) -> UUID:
         """The keyed id of a person's alias, in whichever form it is written."""
@@ -61,7 +70,7 @@ class Subjects:
         if fact.line and fact.group_id:
             return self._ids.group_stream(fact.line, self._ids.group(fact.line, fact.group_id))
         if fact.line and isinstance(fact.subject, Person):
-            return self._ids.person_stream(fact.line, owner)
+            return self._person_stream(fact.line, owner)
         if fact.line:
             return self._ids.line_stream(fact.line)
         account = fact.subject.account if isinstance(fact.subject, Account | Item) else ""
@@ -74,3 +83,7 @@ class Subjects:
         if fact.line and isinstance(fact.subject, Person):
             return owner, None
         return None
+
+
+def _canonical(aliases: tuple[Alias, ...]) -> tuple[Alias, ...]:
+    return tuple(dict.fromkeys(map(people.canonical, aliases)))
