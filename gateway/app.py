@@ -230,7 +230,7 @@ async def in_dialect(request: web.Request, handler: Handler) -> web.StreamRespon
     gateway = request.app.get(GATEWAY)
     if gateway is not None and answer.content_type != "text/event-stream":
         took = time.perf_counter() - started
-        gateway.metrics.requests.labels(request.method, route, answer.status).observe(took)
+        gateway.metrics.request(request.method, route, answer.status).observe(took)
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -116,6 +117,9 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+
+        self.request = lru_cache(1_024)(self.requests.labels)
+        """Of `requests`, by its labels: each request asks for one."""
 
     def _of_the_log(self) -> None:
         self.head = Gauge(
