@@ -2,17 +2,19 @@
 
 `tier` is empty for every volume, else `lower:upper` or `lower:MAX`: which of the month's charged messages
 of the market and category it holds. Without `valid_to` a rate lasts until the next one of its market and
-category begins. Lines that begin with # are comments.
+category begins. Columns in any order; lines that begin with # are comments.
 """
 
 from __future__ import annotations
 
-import csv
+import difflib
 import hashlib
+import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -20,13 +22,17 @@ from typing import Final
 from domain.billing.continuity import overlaps, tiers_wrong
 from domain.billing.markets import names
 from domain.billing.rates import Card, Rate
+from domain.csv_rows import Cells, UnreadableError, rows
 
 COLUMNS: Final = ("market", "category", "tier", "rate", "currency", "valid_from", "valid_to")
 CATEGORIES: Final = frozenset(
     {"marketing", "utility", "authentication", "authentication-international", "service", "notification"}
 )
 CURRENCIES: Final = frozenset("USD AED ARS AUD BRL CLP COP EUR GBP IDR INR MXN MYR PEN SAR SGD".split())  # noqa: SIM905 - sixteen words
-MAX_DECIMALS: Final = 10
+_AMOUNT: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,10})?")
+"""So that no sum of them is ever rounded."""
+_TIER: Final = re.compile(r"([0-9]{1,15}):([0-9]{1,15}|MAX)")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +70,18 @@ def shipped() -> tuple[Card, ...]:
 
 
 def _rates(text: str, currency: str | None, problems: list[str]) -> Iterator[Rate]:
-    rows = csv.reader(text.splitlines(), strict=True)
-    is_head = True
     try:
-        for row in rows:
-            if not row or row[0].startswith("#"):
-                continue
-            if is_head:
-                is_head = False
-                if tuple(row) != COLUMNS:
-                    problems.append(f"line {rows.line_num}: the header must be {','.join(COLUMNS)}")
-                    return
-            elif len(row) != len(COLUMNS):
-                problems.append(f"line {rows.line_num}: {len(row)} fields; {len(COLUMNS)} are needed")
+        for line, cells in rows(io.StringIO(text, newline=""), COLUMNS):
+            if isinstance(cells, str):
+                problems.append(f"line {line}: {cells}")
             else:
-                yield from _rate(row, rows.line_num, currency, problems)
-    except csv.Error as error:
-        problems.append(f"line {rows.line_num}: {error}")
+                yield from _rate(cells, line, currency, problems)
+    except UnreadableError as error:
+        problems.append(str(error))
 
 
-def _rate(row: Sequence[str], line: int, only: str | None, problems: list[str]) -> Iterator[Rate]:
-    market, category, tier, amount, currency, first, last = (field.strip() for field in row)
+def _rate(cells: Cells, line: int, only: str | None, problems: list[str]) -> Iterator[Rate]:
+    market, category, tier, amount, currency, first, last = (cells[name] for name in COLUMNS)
     bounds, rate, starts = _bounds(tier), _amount(amount), _day(first)
     ends = _day(last) if last else None
     wrong = [*_words_wrong(market, category, currency, only)]
@@ -100,7 +97,7 @@ def _rate(row: Sequence[str], line: int, only: str | None, problems: list[str]) 
 
 def _words_wrong(market: str, category: str, currency: str, only: str | None) -> Iterator[str]:
     if market not in names():
-        yield f"market {market!r} is none of WhatsApp's"
+        yield f"market {market!r} is none of WhatsApp's{_meant(market)}"
     if category not in CATEGORIES:
         yield f"category {category!r} is not one of {', '.join(sorted(CATEGORIES))}"
     if only is not None and currency != only:
@@ -121,30 +118,29 @@ def _days_wrong(first: str, starts: date | None, last: str, ends: date | None) -
 def _bounds(tier: str) -> tuple[int, int | None] | None:
     if not tier:
         return 1, None
-    lower, _, upper = tier.partition(":")
-    if not (lower.isascii() and lower.isdigit()) or not (
-        upper == "MAX" or (upper.isascii() and upper.isdigit())
-    ):
+    bounds = _TIER.fullmatch(tier)
+    if bounds is None:
         return None
-    low, high = max(int(lower), 1), None if upper == "MAX" else int(upper)
+    low, high = max(int(bounds[1]), 1), None if bounds[2] == "MAX" else int(bounds[2])
     return (low, high) if high is None or low <= high else None
 
 
 def _amount(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    exponent = value.as_tuple().exponent
-    is_amount = isinstance(exponent, int) and -MAX_DECIMALS <= exponent <= 0 and value >= 0
-    return value if is_amount else None
+    return Decimal(text) if _AMOUNT.fullmatch(text) else None
 
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         return None
+
+
+def _meant(market: str) -> str:
+    """The market that looks most like it, if any does."""
+    by_lower = {name.lower(): name for name in names()}
+    near = difflib.get_close_matches(market.lower(), by_lower, n=1)
+    return f"; {by_lower[near[0]]!r} is" if near else ""
 
 
 def _id_of(rates: Sequence[Rate]) -> str:

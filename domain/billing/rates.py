@@ -60,9 +60,17 @@ class Rates:
         self._indexes = tuple(_index(group, currency) for group in cards)
 
     def find(self, market: str, category: str, day: date, rank: int) -> Found | None:
-        """The rate of the `rank`th charged message of the month; of several begun, the newest."""
-        of_key = (found for index in self._indexes for found in index.get((market, category), ()))
-        return next((found for found in of_key if found.rate.holds(day, rank)), None)
+        """The rate of the `rank`th charged message of the month.
+
+        Of those begun the newest ends the others: when it is over, none of them comes back.
+        """
+        for index in self._indexes:
+            of_key = index.get((market, category), ())
+            begun = next((found.rate.valid_from for found in of_key if found.rate.valid_from <= day), None)
+            newest = (found for found in of_key if found.rate.valid_from == begun)
+            if found := next((one for one in newest if one.rate.holds(day, rank)), None):
+                return found
+        return None
 
 
 def _index(cards: Iterable[Card], currency: str) -> Index:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cyclopts
 
+from domain.csv_rows import UnreadableError
 from domain.openers import DEFAULT
 from gateway.app import utc_now
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.terminal import CannotStartError, DataDir, complain, run, say
 from gateway.imports import consents, windows
-from gateway.imports.csv_file import UnreadableError
 from gateway.settings import Settings, SettingsError
 from gateway.store.outcomes import InDoubt, NotTaken
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from domain.csv_rows import Cells
 from domain.facts import Alias
 from gateway.consents import NoConsentError, Told, fact, person, told
 from gateway.imports import csv_file
-from gateway.imports.csv_file import Cells
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from domain.csv_rows import Cells, UnreadableError
 from domain.events import MessageReceived
 from domain.facts import Alias, AliasKind, Fact, Person
 from domain.ids import Ids
@@ -22,7 +23,6 @@ from domain.people import canonical
 from domain.window import LENGTH
 from gateway.consents import person
 from gateway.imports import csv_file
-from gateway.imports.csv_file import Cells, UnreadableError
 from gateway.store.log import Log
 from gateway.store.outcomes import Appended
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +22,9 @@ class Imported:
     by: str
     source: str
     """Name of its file."""
+    withdrawn_at: datetime | None
+    """It counts no more since."""
+    withdrawn_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,27 @@ class RateCards:
         self._sql = load("gateway.store", "rate_cards.sql", schema)
 
     async def all(self, db: Connection) -> list[Imported]:
-        """Every imported card, the oldest first."""
+        """Every imported card, the oldest first, also those withdrawn."""
         return [
-            Imported(_read(row["body"]), row["imported_at"], row["imported_by"], row["source"])
+            Imported(
+                _read(row["body"]),
+                row["imported_at"],
+                row["imported_by"],
+                row["source"],
+                row["withdrawn_at"],
+                row["withdrawn_by"],
+            )
             for row in await db.fetch(self._sql["all"])
         ]
 
     async def rates(self, db: Connection, currency: str, *, before: Card | None = None) -> Rates:
         """What costs how much: by the cards imported, then by those shipped; by `before` before them all."""
-        imported = [one.card for one in await self.all(db)]
-        return Rates(currency, [before] if before else [], imported, shipped())
+        return Rates(currency, [before] if before else [], await self._counting(db), shipped())
+
+    async def check(self, pool: Pool, text: str, *, currency: str) -> Card | Known | Wrong:
+        """What an import of the file would come to."""
+        async with pool.acquire() as db:
+            return self._checked(text, currency, await self._counting(db))
 
     async def add(
         self, pool: Pool, text: str, *, currency: str, source: str, by: str, now: datetime
@@ -55,16 +70,23 @@ class RateCards:
         """Import a whole file, or nothing of it."""
         async with pool.acquire() as db, db.transaction():
             await db.execute(self._sql["lock"])
-            others = [one.card for one in await self.all(db)]
-            checked = read(text, currency=currency)
-            if isinstance(checked, Wrong):
-                return checked
-            if any(one.card_id == checked.card_id for one in others):
-                return Known(checked.card_id)
-            checked = read(text, currency=currency, beside=others)
+            checked = self._checked(text, currency, await self._counting(db))
             if isinstance(checked, Card):
                 await db.execute(self._sql["add"], checked.card_id, now, by, source, text)
             return checked
+
+    async def withdraw(self, pool: Pool, card_id: str, *, by: str, now: datetime) -> bool:
+        """Let a card count no more; False where no imported card that counts has this id."""
+        return str(await pool.execute(self._sql["withdraw"], card_id, now, by)) == "UPDATE 1"
+
+    async def _counting(self, db: Connection) -> list[Card]:
+        return [one.card for one in await self.all(db) if one.withdrawn_at is None]
+
+    def _checked(self, text: str, currency: str, others: Sequence[Card]) -> Card | Known | Wrong:
+        checked = read(text, currency=currency)
+        if isinstance(checked, Card) and any(one.card_id == checked.card_id for one in others):
+            return Known(checked.card_id)
+        return read(text, currency=currency, beside=others) if isinstance(checked, Card) else checked
 
 
 def _read(body: str) -> Card:

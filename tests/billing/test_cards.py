@@ -9,7 +9,7 @@ from charged import HEAD, card, tiered
 from domain.billing import markets
 from domain.billing.cards import Wrong, read, shipped
 from domain.billing.markets import market_of
-from domain.billing.rates import Rates
+from domain.billing.rates import Card, Rates
 
 RIGHT = "India,utility,,0.0014,USD,2026-01-01,2026-04-01"
 
@@ -30,16 +30,25 @@ def test_a_right_card_has_an_id_of_its_content() -> None:
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        (RIGHT.replace("India", "Atlantis"), "market 'Atlantis'"),
+        (RIGHT.replace("India", "Atlantis"), "market 'Atlantis' is none of WhatsApp's"),
+        (RIGHT.replace("India", "india"), "market 'india' is none of WhatsApp's; 'India' is"),
+        (RIGHT.replace("India", "Rest of Asia-Pacific"), "; 'Rest of Asia Pacific' is"),
         (RIGHT.replace("utility", "postage"), "category 'postage'"),
         (RIGHT.replace("USD", "XXX"), "currency 'XXX' is not the account's, USD"),
         (RIGHT.replace("0.0014", "-1"), "rate '-1'"),
         (RIGHT.replace("0.0014", "NaN"), "rate 'NaN'"),
         (RIGHT.replace("0.0014", "1e5"), "rate '1e5'"),
+        (RIGHT.replace("0.0014", "1_0.5"), "rate '1_0.5'"),
+        (RIGHT.replace("0.0014", "\u0663.\u0665"), "rate '\u0663"),
+        (RIGHT.replace("0.0014", "9" * 30), "rate '999"),
+        (RIGHT.replace("0.0014", "-0"), "rate '-0'"),
+        (RIGHT.replace("2026-01-01", "20260101"), "valid_from '20260101'"),
+        (RIGHT.replace("2026-01-01", "2026-W01-4"), "valid_from '2026-W01-4'"),
+        (RIGHT.replace(",,", f",1:{'9' * 5000},"), "tier '1:999"),
         (RIGHT.replace(",,", ",5:2,"), "tier '5:2'"),
         (RIGHT.replace("2026-01-01", "1.1.2026"), "valid_from '1.1.2026'"),
         (RIGHT.replace("2026-04-01", "2025-04-01"), "valid_to is exclusive"),
-        ("India,utility", "2 fields; 7 are needed"),
+        ("India,utility", "has 2 columns, not 7"),
     ],
 )
 def test_a_wrong_line_is_named_with_what_is_wrong(line: str, named: str) -> None:
@@ -73,10 +82,37 @@ def test_every_problem_of_a_file_is_named_at_once() -> None:
         ((RIGHT.replace(",,", ",1:9,"), RIGHT.replace(",,", ",9:MAX,")), "line 3: the tier overlaps"),
         ((RIGHT, RIGHT.replace("2026-04-01", "")), "line 3: overlaps line 2"),
         ((), "line 1: the file holds no rates"),
+        (('"India',), "line 2: is no CSV"),
     ],
 )
 def test_overlaps_and_gaps_are_named_by_line(lines: tuple[str, ...], problem: str) -> None:
     assert problems(*lines)[0].startswith(problem)
+
+
+def test_a_card_is_read_in_whatever_order_its_columns_stand() -> None:
+    lines = ("# ours", "Rate,Market,category,currency,tier,valid_to,valid_from")
+    text = "\r\n".join((*lines, "0.0014,India,utility,USD,,2026-04-01,2026-01-01", ""))
+    found = read(text)
+
+    assert isinstance(found, Card)
+    assert found.card_id == card(RIGHT).card_id
+
+
+@pytest.mark.parametrize("text", ["", "market;category\n", "# nothing\n\nmarket,category\n"])
+def test_a_file_without_the_header_is_refused(text: str) -> None:
+    found = read(text)
+
+    assert isinstance(found, Wrong)
+    assert "must be the header market,category,tier,rate,currency,valid_from,valid_to" in found.problems[0]
+
+
+def test_what_follows_an_open_rate_ends_it_for_good() -> None:
+    rates = Rates("USD", [card("India,utility,,0.3,USD,2026-01-01,"), card(RIGHT.replace("01-01", "02-01"))])
+
+    days = [date(2026, month, 1) for month in (1, 2, 4)]
+
+    found = [rates.find("India", "utility", day, 1) for day in days]
+    assert [one and one.rate.rate for one in found] == [Decimal("0.3"), Decimal("0.0014"), None]
 
 
 def test_a_card_must_not_overlap_another_one_but_may_follow_an_open_one() -> None:

@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import ANN, LINE, Running, Start, whatsapp
 
+from domain.csv_rows import UnreadableError
 from gateway import logs
 from gateway.imports import consents, windows
-from gateway.imports.csv_file import UnreadableError
 from gateway.store.postgres import Connection
 
 SECRETS = (ANN, "Ann Example", "On its way")

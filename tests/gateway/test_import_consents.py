@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from running import ANN, LINE, MASTER_KEY, Running
 
+from domain.csv_rows import UnreadableError
 from gateway.app import utc_now
 from gateway.imports.consents import check
-from gateway.imports.csv_file import UnreadableError
 
 COMMAND = (sys.executable, "-c", "from gateway.cli import main; main()")
 ROOT = Path(__file__).parents[2]

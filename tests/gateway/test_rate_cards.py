@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,52 @@ def test_a_card_is_checked_imported_once_and_listed(command: Command, tmp_path: 
     assert mine.startswith(card_id)
     assert mine.endswith("from october.csv")
     assert all(line.endswith("shipped: counts where no imported card does") for line in shipped)
+
+
+def test_a_card_imported_by_mistake_is_withdrawn_and_another_takes_its_place(
+    command: Command, tmp_path: Path
+) -> None:
+    wrong, right = tmp_path / "wrong.csv", tmp_path / "right.csv"
+    wrong.write_text(RIGHT.replace("0.0014", "0.014"))
+    right.write_text(RIGHT)
+
+    card_id = command("rates", "import", str(wrong)).stdout.split()[0]
+    checked = command("rates", "check", str(right))
+    unknown = command("rates", "withdraw", "0123")
+    withdrawn = command("rates", "withdraw", card_id)
+    imported = command("rates", "import", str(right))
+    listed = command("rates", "list").stdout.splitlines()
+
+    assert (checked.returncode, f"line 2: overlaps card {card_id}, line 2" in checked.stderr) == (1, True)
+    assert (unknown.returncode, "no imported card that counts is '0123'" in unknown.stderr) == (1, True)
+    assert withdrawn.stdout == f"{card_id} counts no more\n"
+    assert imported.returncode == 0, imported.stderr
+    assert ", withdrawn 20" in listed[0]
+    assert listed[1].endswith("from right.csv")
+
+
+async def test_a_withdrawn_card_prices_nothing_and_may_come_back(database: str) -> None:
+    await migrate(database, "ledgerline", extra_ddl=catalogue.ddl("ledgerline"))
+    cards, told = RateCards("ledgerline"), {"currency": "USD", "source": "x.csv", "by": "ops", "now": NOW}
+
+    async with connect_pool(database, "ledgerline") as pool:
+        added = await cards.add(pool, RIGHT, **told)
+        assert isinstance(added, Card)
+
+        async def price() -> Decimal | None:
+            async with pool.acquire() as db:
+                found = (await cards.rates(db, "USD")).find("India", "utility", NOW.date(), 1)
+            return found and found.rate.rate
+
+        prices = [await price()]
+        assert await cards.withdraw(pool, added.card_id, by="ops", now=NOW)
+        assert not await cards.withdraw(pool, added.card_id, by="ops", now=NOW)
+        prices.append(await price())
+        again = await cards.add(pool, RIGHT, **told)
+        prices.append(await price())
+
+    assert again == added
+    assert prices == [Decimal("0.0014"), None, Decimal("0.0014")]
 
 
 def test_a_wrong_card_is_named_by_line_and_nothing_of_it_imported(command: Command, tmp_path: Path) -> None:
