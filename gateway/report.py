@@ -9,7 +9,7 @@ from typing import Any, Final
 from domain.billing.analytics import Point, Told
 from domain.billing.comparing import Comparison
 from domain.billing.reconciling import Differences
-from gateway import closing, open_windows
+from gateway import open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
 from gateway.api import open_windows as windows_api
@@ -17,6 +17,7 @@ from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked, head
 from gateway.as_of import position_of
 from gateway.billing import IN_FORCE, Bills, Terms
+from gateway.closing import Closing
 from gateway.settings import Settings
 from gateway.store.postgres import Pool, Postgres
 from gateway.store.tail import Tail
@@ -103,9 +104,8 @@ async def billing(
 async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> dict[str, Any]:
     """The bill of a month as it was closed, and what has changed since."""
     await caught_up(pool, settings.schema_name)
-    schema, currency = settings.schema_name, settings.currency
-    bills = Bills(pool, schema, currency=currency, time_zone=settings.time_zone)
-    return await closing.closed(pool, schema, bills, currency=currency, month=month, by=by, now=now)
+    closing = Closing(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
+    return await closing.close(month, by=by, now=now)
 
 
 async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> dict[str, Any]:

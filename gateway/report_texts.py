@@ -12,6 +12,10 @@ from projections.delivery import LATENCIES, SPANS
 from projections.observed import ObservedReport
 
 Body = dict[str, Any]
+ABOUT: Final = (
+    "from", "to", "at", "currency", "time_zone", "as_of", "closed_as_of", "eras", "cards", "supposed",
+)  # fmt: skip
+"""What every line of CSV repeats of its report, so that no file stands without it."""
 LISTED: Final = 20
 """Messages in a table; JSON has more."""
 CAUSES: Final = {
@@ -127,14 +131,33 @@ def billing(body: Body) -> Iterator[str]:
         f"free {totals['free']}, billable {totals['billable']} "
         f"(by WhatsApp {totals['billable_whatsapp']}): {totals['cost']} {body['currency']}{whole}"
     )
+    if "supposed" in body:
+        yield f"Supposing {', '.join(body['supposed'])}: nothing was or will be billed so"
+    yield from _priced(body)
+
+
+def _priced(body: Body) -> Iterator[str]:
+    """What it was priced by, the rows, and what is not in the cost."""
     yield f"Terms: {', '.join(body['eras']) or '-'}; rate cards: {', '.join(body['cards']) or '-'}"
     if body["rows"]:
         yield ""
-        yield from table(body["rows"])
+        yield from table([flat(row) for row in body["rows"]])
     if body["missing_rates"]:
         yield ""
         yield "Not in the cost:"
         yield from table(body["missing_rates"])
+
+
+def missing(lack: Body) -> str:
+    """What is not in the cost, in a line."""
+    of = f"{lack['market'] or 'unknown market'}, {lack['category'] or 'unknown category'}"
+    days = f"{lack['first_day']} to {lack['last_day']} ({lack['era']})"
+    return f"{lack['messages']} messages of {of}, {days}: no {lack['lacks']}"
+
+
+def cell(value: Any) -> Any:
+    """A value as one cell."""
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def flat(row: Body) -> Body:
@@ -187,8 +210,10 @@ def closed(body: Body) -> Iterator[str]:
     whole = "" if totals["cost_complete"] else " and what had no rate"
     cost = f"{totals['cost']} {body['currency']}{whole}"
     yield f"delivered {totals['delivered']}, billable {totals['billable']}: {cost}"
+    yield from _priced(body["bill"])
+    yield ""
     if not body["rows"]:
         yield f"Nothing of it has changed up to position {body['as_of']}."
         return
-    yield f"Adjustment up to position {body['as_of']}:"
+    yield f"Adjustment up to position {body['as_of']}: {body['adjustment']['cost']} {body['currency']}"
     yield from table(body["rows"])

@@ -19,6 +19,12 @@ def adjustment(noted: Sequence[Row], present: Sequence[Row]) -> list[dict[str, A
     return list(_changes(_by_key(noted), _by_key(present)))
 
 
+def total(rows: Sequence[Row]) -> dict[str, Any]:
+    """All adjustments together."""
+    cost = sum((Decimal(row["cost"]) for row in rows), Decimal(0))
+    return {name: sum(row[name] for row in rows) for name in COUNTS} | {"cost": money(cost)}
+
+
 def _by_key(rows: Sequence[Row]) -> dict[tuple[str, ...], Row]:
     return {tuple(row[name] or "" for name in BY): row for row in rows}
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import cyclopts
@@ -24,7 +24,7 @@ from gateway.as_of import NoPositionError
 from gateway.billing import Terms
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.rates import right_card
-from gateway.cli.terminal import CannotStartError, DataDir, run, say
+from gateway.cli.terminal import CannotStartError, DataDir, complain, run, say
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.tables import Format
@@ -44,6 +44,7 @@ Supposed = Annotated[
     tuple[str, ...], cyclopts.Parameter(name="--what-if", help="rates=FILE, or era=NAME; repeatable.")
 ]
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
+CLOSED: Final = (*adjusting.BY, *tally.COUNTS, "cost")
 
 app = cyclopts.App(name="report", help="Reports as text.")
 
@@ -127,9 +128,13 @@ def report_billing(  # noqa: PLR0913 - each one an option of the report
             lambda pool: report.billing(pool, settings, asked, groups, as_of=as_of, terms=terms),
         )
     )
-    if written != "json":
+    body |= {"supposed": list(what_if)} if what_if else {}
+    if written == "csv":
         body["rows"] = [report_texts.flat(row) for row in body["rows"]]
     _say(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
+    if written == "csv":
+        for missing in body["missing_rates"]:
+            complain(f"not in the cost: {report_texts.missing(missing)}")
 
 
 def _groups(text: str) -> list[str]:
@@ -179,7 +184,14 @@ def report_close(month: str, /, *, written: As = "table", data_dir: DataDir = No
         raise CannotStartError(f"{month} is not over yet in {settings.time_zone}")
     by = getpass.getuser()
     body = run(_read(settings, lambda pool: report.closed(pool, settings, first, by=by, now=now)))
-    _say(body, written, report_texts.closed, (*adjusting.BY, *tally.COUNTS, "cost"))
+    if written == "csv":
+        parts = {"bill": body["bill"]["rows"], "adjustment": body["rows"]}
+        body["rows"] = [{"part": part} | _only(row) for part, rows in parts.items() for row in rows]
+    _say(body, written, report_texts.closed, ("part", *CLOSED))
+
+
+def _only(row: Body) -> Body:
+    return {name: row[name] for name in CLOSED}
 
 
 def _month(text: str) -> date:
@@ -219,6 +231,8 @@ def _terms(texts: Sequence[str], currency: str) -> Terms:
     supposed = Terms()
     for text in texts:
         name, _, value = text.partition("=")
+        if getattr(supposed, {"era": "eras", "rates": "card"}.get(name, name), None):
+            raise CannotStartError(f"--what-if {name}= is given twice")
         if name == "era" and (only := eras.always(value)):
             supposed = replace(supposed, eras=only)
         elif name == "rates":
@@ -248,7 +262,8 @@ def _say(body: Body, written: Format, text: Callable[[Body], Iterable[str]], nam
             for line in text(body):
                 say(line)
         case "csv":
-            say(tables.as_csv(body["rows"], names))
+            about = {name: report_texts.cell(body[name]) for name in report_texts.ABOUT if name in body}
+            say(tables.as_csv([row | about for row in body["rows"]], (*names, *about)))
         case "json":
             say(tables.as_json(body))
 

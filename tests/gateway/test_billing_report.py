@@ -194,7 +194,6 @@ async def test_the_command_tells_what_the_api_does(running: Running) -> None:
     settings, pool = running.gateway.settings, running.gateway.pool
     body = await report.billing(pool, settings, asked, ["category"])
     assert body == await billing(running, group_by="category")
-    body["rows"] = [report_texts.flat(row) for row in body["rows"]]
     told = "\n".join(report_texts.billing(body))
     assert "free 1, billable 2 (by WhatsApp 2): 0.042 USD\n" in told
     assert "free_tier:1" in told
@@ -266,4 +265,22 @@ async def test_a_closed_month_stays_and_what_comes_later_is_an_adjustment(runnin
         "0",
     )
     assert (utility["category"], utility["billable"], utility["cost"]) == ("utility", 1, "0.02")
-    assert "Adjustment up to position" in "\n".join(report_texts.closed(later))
+    told = "\n".join(report_texts.closed(later))
+    assert f"Adjustment up to position {later['as_of']}: 0.02 USD" in told
+    assert "free_tier:1" in told
+    assert (later["adjustment"]["delivered"], later["adjustment"]["cost"]) == (2, "0.02")
+    assert later["bill"] == first["bill"]
+
+
+async def test_a_closed_month_stays_in_the_zone_in_which_it_was_closed(running: Running) -> None:
+    await traffic(running, templates=1)
+    settings, pool, now = running.gateway.settings, running.gateway.pool, running.gateway.clock()
+    month = now.date().replace(day=1)
+
+    first = await report.closed(pool, settings, month, by="ann", now=now)
+    elsewhere = settings.model_copy(update={"time_zone": "Asia/Kolkata"})
+    later = await report.closed(pool, elsewhere, month, by="ann", now=now)
+
+    assert (first["time_zone"], later["time_zone"], later["bill"]) == ("UTC", "UTC", first["bill"])
+    [lack] = later["bill"]["missing_rates"]
+    assert report_texts.missing(lack).endswith("(message-and-service): no rate")

@@ -148,13 +148,22 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     wrong = command("report", "billing", "--group-by", "contact")
     supposed = command("report", "billing", *days, "--what-if", "era=message")
     unknown = command("report", "billing", *days, "--what-if", "era=stone")
+    twice = command("report", "billing", *days, "--what-if", "era=message", "--what-if", "era=conversation")
+    beyond = command("report", "billing", *days, "--as-of", "1")
 
     assert table.stdout.splitlines()[0].startswith("Delivered from 2026-11-01 to before 2026-12-01 (UTC)")
     figures = "accrued,delivered,free,billable,billable_whatsapp,free_reasons,cost,cost_complete,estimated"
-    assert csv.stdout == f"month,category,{figures}\n"
+    about = "from,to,currency,time_zone,as_of,eras,cards"
+    assert csv.stdout == f"month,category,{figures},{about}\n"
     assert '"cost": "0"' in json.stdout
     assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
     assert supposed.returncode == 0, supposed.stderr
+    assert "Supposing era=message: nothing was or will be billed so" in supposed.stdout
+    assert (twice.returncode, "--what-if era= is given twice" in twice.stderr) == (1, True)
+    assert (beyond.returncode, "--as-of is not a position of the log, from 0 to 0" in beyond.stderr) == (
+        1,
+        True,
+    )
     assert "era= one of notification, conversation, message" in unknown.stderr
 
 
@@ -189,9 +198,11 @@ def test_a_reader_that_has_seen_enough_ends_a_command_without_a_trace() -> None:
 
 def test_a_month_is_closed_once_it_is_over(command: Command) -> None:
     first = command("report", "close", "2020-02")
+    csv = command("report", "close", "2020-02", "--format", "csv")
     running = command("report", "close", "2999-12")
     wrong = command("report", "close", "9999-12")
 
     assert first.stdout.splitlines()[-1] == "Nothing of it has changed up to position 0."
+    assert csv.stdout.startswith("part,line,market,category,accrued,")
     assert (running.returncode, "2999-12 is not over yet in UTC" in running.stderr) == (1, True)
     assert (wrong.returncode, "is not a month such as 2026-11" in wrong.stderr) == (1, True)
