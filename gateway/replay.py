@@ -93,6 +93,9 @@ async def rebuild(where: Where, projection: Projection, teller: Teller, *, diff:
         if begun := await build.begin():
             teller.say(f"{projection.name} goes on from position {begun}")
         with _seldom_collected():
+            if await build.bulk.begin():
+                await build.bulk.work(lambda all_: teller.moved(build.name, all_.folded, all_.goal))
+                await build.bulk.finish()
             await build.catch_up(moved=lambda head: teller.moved(build.name, build.position, head))
         if diff:
             await _tell_differences(where, projection, build, teller)

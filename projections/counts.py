@@ -20,7 +20,7 @@ from domain.events import (
 )
 from domain.status import MessageState
 from projections.messages import NOBODY, known_as
-from projections.rows import LARGEST, SMALLEST, Connection, Row, Table
+from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table
 from projections.sql import load
 
 GROUPS: Final = (
@@ -99,7 +99,7 @@ class Report:
     """Position of the log up to which everything is counted."""
 
 
-class CountsProjection:
+class CountsProjection(Folding):
     """The tables `counts_sends_v2` and `counts_deliveries_v2`, read as views of the same names without v2."""
 
     name = "counts_v2"
@@ -107,18 +107,15 @@ class CountsProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "counts.sql", schema)
-        self._sends = Table(CountedSend, self._sql, "send")
-        self._deliveries = Table(CountedDelivery, self._sql, "delivery")
+        self.tables = (
+            Table("counts_sends_v2", CountedSend, counted_sends, self._sql, "send"),
+            Table("counts_deliveries_v2", CountedDelivery, counted_deliveries, self._sql, "delivery"),
+        )
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the tables and their views where they are missing."""
         return load("projections", "counts.sql", schema)["ddl"]
-
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Merge what the page tells of sends and deliveries."""
-        await self._sends.absorb(db, counted_sends(page))
-        await self._deliveries.absorb(db, counted_deliveries(page))
 
     async def report(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ from domain.events import (
     SendDispatched,
     StatusReceived,
 )
-from projections.rows import LARGEST, Connection, Row, Table
+from projections.rows import LARGEST, Connection, Folding, Row, Table
 from projections.sql import load
 
 WEBHOOK = (MessageReceived, StatusReceived, CallReceived, ConsentChanged, AccountNoticeReceived)
@@ -50,7 +50,7 @@ class LineState:
     """When the oldest send was asked for that WhatsApp took and after which no callback came."""
 
 
-class Lines:
+class Lines(Folding):
     """The table `lines_v2`, read as `lines`."""
 
     name = "lines_v2"
@@ -58,16 +58,12 @@ class Lines:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "lines.sql", schema)
-        self._table = Table(LineRow, self._sql, "line")
+        self.tables = (Table("lines_v2", LineRow, _rows, self._sql, "line"),)
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the table and its view where they are missing."""
         return load("projections", "lines.sql", schema)["ddl"]
-
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Move the times forward."""
-        await self._table.absorb(db, _rows(page))
 
     async def read(self, db: Connection) -> dict[str, LineState]:
         """Every line that the log has seen."""

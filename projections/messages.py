@@ -26,7 +26,7 @@ from domain.events import (
     StatusReceived,
 )
 from domain.status import MessageState
-from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, grouped
+from projections.rows import LARGEST, SMALLEST, Folding, Row, Table, fields_of, grouped
 from projections.sql import load
 
 NOBODY: Final = UUID(int=0)
@@ -132,7 +132,7 @@ class MessageRow(Row):
         return (None if self.direction == INBOUND else self.known.state,)
 
 
-class MessagesProjection:
+class MessagesProjection(Folding):
     """The tables `sends_v2`, `send_references_v1` and `messages_v1`, read as `sends` and so on."""
 
     name = "messages_v2"
@@ -140,20 +140,16 @@ class MessagesProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         sql: Mapping[str, str] = load("projections", "messages.sql", schema)
-        self._sends = Table(SendRow, sql, "send")
-        self._references = Table(ReferenceRow, sql, "reference")
-        self._messages = Table(MessageRow, sql, "message")
+        self.tables = (
+            Table("sends_v2", SendRow, sends, sql, "send"),
+            Table("send_references_v1", ReferenceRow, references, sql, "reference"),
+            Table("messages_v1", MessageRow, messages, sql, "message"),
+        )
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the tables and their views where they are missing."""
         return load("projections", "messages.sql", schema)["ddl"]
-
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Merge what the page tells of sends and messages."""
-        await self._sends.absorb(db, sends(page))
-        await self._references.absorb(db, references(page))
-        await self._messages.absorb(db, messages(page))
 
 
 def sends(items: Iterable[Recorded]) -> Iterator[SendRow]:

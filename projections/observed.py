@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.events import Recorded, SendRefused, SendRequested
 from domain.policy import REFUSALS
 from projections.messages import MessagesProjection
-from projections.rows import LARGEST, SMALLEST, Connection, Row, Table
+from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table
 from projections.sql import load
 
 GROUPS: Final = ("line", "reason", "caller", "face", "type")
@@ -87,7 +87,7 @@ FORETOLD: Final = ([reason for reason, _ in _PROOFS], [code for _, code in _PROO
 """Reasons, and beside each a code by which WhatsApp says the same."""
 
 
-class ObservedProjection:
+class ObservedProjection(Folding):
     """The table `observed_v1`, read as `observed`; what became of the sends is in `sends` and `messages`."""
 
     name = "observed_v1"
@@ -95,16 +95,12 @@ class ObservedProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "observed.sql", schema)
-        self._table = Table(DecidedSend, self._sql, "send")
+        self.tables = (Table("observed_v1", DecidedSend, _decided, self._sql, "send"),)
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the table and its view where they are missing."""
         return load("projections", "observed.sql", schema)["ddl"]
-
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Keep each decision."""
-        await self._table.absorb(db, _decided(page))
 
     async def report(  # noqa: PLR0913 - each one a filter of the interface
         self,

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import asyncpg
 
 from domain.events import Recorded, Undecodable
-from projections import runner
+from projections import bulk, runner
+from projections.ahead import Page, Pages, pages
+from projections.bulk import Bulk, StoppedError
 from projections.rows import Connection
-from projections.runner import Projection, try_fold
+from projections.runner import Projection, attempt
 from projections.shape import Shape, shape
 from projections.sql import load
 
@@ -31,20 +33,6 @@ _IN_THE_WAY: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.InternalServerError,  # "tuple concurrently updated": a gateway starts at this moment
 )
-
-
-class Pages(Protocol):
-    """What a rebuild needs of the log."""
-
-    async def after(self, position: int, limit: int) -> Sequence[Recorded | Undecodable]:
-        """At most `limit` events in the order of their positions, from the first after `position`."""
-
-    async def head(self) -> int:
-        """The last position of the log."""
-
-
-class StoppedError(Exception):
-    """An event can't be folded; the rebuild stands right before it."""
 
 
 class BusyError(Exception):
@@ -65,7 +53,10 @@ class Difference:
 
 
 class Rebuild:
-    """The next build of one projection."""
+    """The next build of one projection.
+
+    What is in the log when it begins is folded by `bulk`, the rest and all that comes by `catch_up`.
+    """
 
     def __init__(
         self,
@@ -90,8 +81,10 @@ class Rebuild:
         self._checkpoints = load("projections", "runner.sql", scratch)
         self._serving_checkpoints = load("projections", "runner.sql", schema)
         self._runner_ddl = runner.ddl(scratch)
+        self._bulk_ddl = bulk.ddl(scratch)
         sql = load("projections", "rebuild.sql", schema)
         self._sql = {name: _in_place(text, schema) for name, text in sql.items()}
+        self.bulk = Bulk(self._projection, self._shape, db, reader, schema=scratch)
         self.position = 0
 
     @property
@@ -104,14 +97,18 @@ class Rebuild:
         await self._db.reload_schema_state()
         await self._db.execute(self._sql["begin"])
         await self._db.execute(self._runner_ddl)
+        await self._db.execute(self._bulk_ddl)
         async with self._db.transaction():
             if await self._db.fetchval(self._sql["maker"], self.name) != self._maker:
                 await self._db.execute(self._sql["forget"], self.name)
+                await self.bulk.forget()
                 await self._each("drop")
                 await self._db.execute(self._sql["made by"], self.name, self._maker)
+            await self._db.execute(self._checkpoints["begin"], self.name)
+            if (standing := await self.bulk.standing()) is not None:
+                return standing.first
             await self._db.execute(self._shape.make)
             await self._each("rights")
-            await self._db.execute(self._checkpoints["begin"], self.name)
         return await self._stand()
 
     async def catch_up(self, upto: int | None = None, moved: Callable[[int], None] = lambda _: None) -> None:
@@ -123,8 +120,8 @@ class Rebuild:
         goal = await self._reader.head() if upto is None else upto
         if goal < self.position:
             raise runner.CheckpointBeyondHeadError(f"{self.name} stands at {self.position}, behind {goal}")
-        async with contextlib.aclosing(self._pages(self.position, goal)) as pages:
-            async for page in pages:
+        async with contextlib.aclosing(pages(self._reader, self.position, goal, PAGE)) as coming:
+            async for page in coming:
                 await self._take(page)
                 moved(goal)
 
@@ -190,24 +187,7 @@ class Rebuild:
         self.position = await self._db.fetchval(self._checkpoints["position"], self.name) or 0
         return self.position
 
-    async def _pages(self, after: int, goal: int) -> AsyncGenerator[Sequence[Recorded | Undecodable]]:
-        """Each page, while the next one is being read."""
-        coming: asyncio.Task[Sequence[Recorded | Undecodable]] | None = None
-        try:
-            while after < goal:
-                page = await (coming or self._read(after, goal))
-                after = page[-1].position
-                coming = asyncio.create_task(self._read(after, goal)) if after < goal else None
-                yield page
-        finally:
-            if coming is not None:
-                coming.cancel()
-                await asyncio.wait([coming])
-
-    async def _read(self, after: int, goal: int) -> Sequence[Recorded | Undecodable]:
-        return await self._reader.after(after, min(PAGE, goal - after))
-
-    async def _take(self, page: Sequence[Recorded | Undecodable]) -> None:
+    async def _take(self, page: Page) -> None:
         """Fold a page; one that can't be is halved until the event is found that can't."""
         async with self._db.transaction():
             await self._db.execute(self._checkpoints["relax"])
@@ -227,14 +207,14 @@ class Rebuild:
             await self._take(page[:half])
             await self._take(page[half:])
 
-    async def _fold(self, page: Sequence[Recorded | Undecodable]) -> str | None:
+    async def _fold(self, page: Page) -> str | None:
         """The name of what stands in the way; nothing is changed then."""
         events: list[Recorded] = []
         for item in page:
             if isinstance(item, Undecodable):
                 return item.error
             events.append(item)
-        error = await try_fold(self._db, self._projection, events)
+        error = await attempt(self._db, self._projection.fold(self._db, events))
         return None if error is None else type(error).__name__
 
     async def _differences(self, table: str) -> AsyncIterator[Difference]:

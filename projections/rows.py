@@ -18,6 +18,8 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.events import Recorded
+
 Rule = Callable[[Any, Any], Any]
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -87,9 +89,14 @@ def _columns(row: type[Any]) -> tuple[_Column, ...]:
     )
 
 
+def key_names(row: type[Any]) -> list[str]:
+    """The columns of the key."""
+    return [f.name for f in fields(row) if "rule" not in f.metadata]
+
+
 @cache
 def _key_of(row: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    names = [f.name for f in fields(row) if "rule" not in f.metadata]
+    names = key_names(row)
     of_row = attrgetter(*names)
     return of_row if len(names) > 1 else lambda row: (of_row(row),)
 
@@ -115,11 +122,12 @@ def merged(rows: Iterable[R]) -> dict[tuple[Any, ...], R]:
     """All rows by their key, those of one key merged."""
     table: dict[tuple[Any, ...], R] = {}
     for row in rows:
-        _add(table, row)
+        add(table, row)
     return table
 
 
-def _add(table: dict[tuple[Any, ...], R], row: R) -> None:
+def add(table: dict[tuple[Any, ...], R], row: R) -> None:
+    """Merge a row into those that are there by their key."""
     at = key(row)
     table[at] = merge(table[at], row) if at in table else row
 
@@ -145,17 +153,26 @@ def from_record(row: type[R], record: Iterable[Any]) -> R:
 class Table(Generic[R]):
     """A table of one kind of row, written by one owner at a time."""
 
-    def __init__(self, row: type[R], sql: Mapping[str, str], name: str) -> None:
-        """`sql`: its blocks `load {name}` (by one array for each key column) and `save {name}` (by rows)."""
-        self._row = row
-        self._load = sql[f"load {name}"]
-        self._save = sql[f"save {name}"]
+    def __init__(
+        self,
+        name: str,
+        row: type[R],
+        rows: Callable[[Iterable[Recorded]], Iterable[R]],
+        sql: Mapping[str, str],
+        block: str,
+    ) -> None:
+        """`rows`: what events make. `sql`: its `load …` (by an array for each key) and `save …` (by rows)."""
+        self.name = name
+        self.row = row
+        self.rows = rows
+        self._load = sql[f"load {block}"]
+        self._save = sql[f"save {block}"]
 
-    async def absorb(self, db: Connection, rows: Iterable[R]) -> None:
-        """Merge `rows` into the table: one read, one write, and none of either when nothing changes."""
+    async def absorb(self, db: Connection, page: Iterable[Recorded]) -> None:
+        """Merge what `page` tells into the table: one read, one write, neither when nothing changes."""
         changed: dict[tuple[Any, ...], R] = {}
-        for n, row in enumerate(rows, 1):
-            _add(changed, row)
+        for n, row in enumerate(self.rows(page), 1):
+            add(changed, row)
             if n % _TURN == 0:
                 await asyncio.sleep(0)
         if not changed:
@@ -163,7 +180,7 @@ class Table(Generic[R]):
         for n, record in enumerate(await db.fetch(self._load, *zip(*changed, strict=True)), 1):
             if n % _TURN == 0:
                 await asyncio.sleep(0)
-            stored = from_record(self._row, record)
+            stored = from_record(self.row, record)
             row = merge(stored, changed[key(stored)])
             if row == stored:
                 del changed[key(stored)]
@@ -171,3 +188,14 @@ class Table(Generic[R]):
                 changed[key(stored)] = row
         if changed:
             await db.execute(self._save, [to_record(row) for row in changed.values()])
+
+
+class Folding:
+    """A projection all of whose tables hold rows that merge."""
+
+    tables: Sequence[Table[Any]]
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        """Merge what the page tells into every table."""
+        for table in self.tables:
+            await table.absorb(db, page)

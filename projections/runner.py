@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import asyncpg
 
 from domain.events import Recorded, Undecodable
-from projections.rows import Connection
+from projections.rows import Connection, Table
 from projections.sql import load
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -59,6 +59,10 @@ class Projection(Protocol):
     @property
     def name(self) -> str:
         """Name and version of its tables, and of its checkpoint (`window_v2`)."""
+
+    @property
+    def tables(self) -> Sequence[Table[Any]]:
+        """Its tables, and what events make of their rows."""
 
     def ddl(self, schema: str) -> str:
         """Statements that make its tables, then its views, where they are missing (projections/shape.py)."""
@@ -186,10 +190,10 @@ class Runner:
         for item in page:
             if isinstance(item, Undecodable):
                 await self._bury(db, projection, item.position, item.error)
-        if await try_fold(db, projection, events) is None:
+        if await attempt(db, projection.fold(db, events)) is None:
             return
         for event in events:
-            error = await try_fold(db, projection, [event])
+            error = await attempt(db, projection.fold(db, [event]))
             if error is not None:
                 await self._bury(db, projection, event.position, _name(error))
 
@@ -200,11 +204,11 @@ class Runner:
         await db.execute(self._sql["bury"], projection.name, position, error)
 
 
-async def try_fold(db: Connection, projection: Projection, events: Sequence[Recorded]) -> Exception | None:
+async def attempt(db: Connection, fold: Coroutine[Any, Any, None]) -> Exception | None:
     """Fold behind a savepoint; an error that lies in the events is returned, any other one raised."""
     try:
         async with db.transaction():
-            await projection.fold(db, events)
+            await fold
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         return error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):

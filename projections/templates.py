@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domain.events import Recorded, TemplateChanged
 from domain.templates import SYNCED
-from projections.rows import Connection, Row, Table, fields_of, from_record
+from projections.rows import Connection, Folding, Row, Table, fields_of, from_record
 from projections.sql import load
 
 
@@ -63,7 +63,7 @@ class TemplateRow(Row):
         return max((one.at for one in said if one is not None), default=0)
 
 
-class TemplatesProjection:
+class TemplatesProjection(Folding):
     """The table `templates_v2`, read as `templates`."""
 
     name = "templates_v2"
@@ -71,7 +71,7 @@ class TemplatesProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "templates.sql", schema)
-        self._table = Table(TemplateRow, self._sql, "template")
+        self.tables = (Table("templates_v2", TemplateRow, _rows, self._sql, "template"),)
 
     @staticmethod
     def ddl(schema: str) -> str:
@@ -87,10 +87,9 @@ class TemplatesProjection:
         found = await db.fetch(self._sql["read named"], name, language)
         return [from_record(TemplateRow, record) for record in found]
 
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Merge what the page tells of templates."""
-        rows = (_row(item.event, item.position) for item in page if isinstance(item.event, TemplateChanged))
-        await self._table.absorb(db, rows)
+
+def _rows(page: Iterable[Recorded]) -> Iterator[TemplateRow]:
+    return (_row(item.event, item.position) for item in page if isinstance(item.event, TemplateChanged))
 
 
 def _row(event: TemplateChanged, position: int) -> TemplateRow:

@@ -5,7 +5,7 @@ A table, and its exact reading at any lag of that table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from uuid import UUID
@@ -35,7 +35,18 @@ from domain.events import (
     UnrecognisedReceived,
 )
 from domain.window import EMPTY, Window
-from projections.rows import LARGEST, SMALLEST, Connection, Row, Table, fields_of, from_record, grouped, merge
+from projections.rows import (
+    LARGEST,
+    SMALLEST,
+    Connection,
+    Folding,
+    Row,
+    Table,
+    fields_of,
+    from_record,
+    grouped,
+    merge,
+)
 from projections.sql import load
 
 Decode = Callable[[int, UUID, int, str, bytes], Recorded | Undecodable]
@@ -101,7 +112,7 @@ class Read:
 NEVER_SEEN = Read(EMPTY, 0, None, None)
 
 
-class WindowProjection:
+class WindowProjection(Folding):
     """The table `window_v2`, a row for each stream; read as the view `windows`."""
 
     name = "window_v2"
@@ -109,16 +120,12 @@ class WindowProjection:
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""
         self._sql: Mapping[str, str] = load("projections", "window.sql", schema)
-        self._table = Table(WindowRow, self._sql, "window")
+        self.tables = (Table("window_v2", WindowRow, _rows, self._sql, "window"),)
 
     @staticmethod
     def ddl(schema: str) -> str:
         """Statements that make the table and its view where they are missing."""
         return load("projections", "window.sql", schema)["ddl"]
-
-    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
-        """Bring the rows of the page's conversations up to it."""
-        await self._table.absorb(db, (_row(item) for item in page if isinstance(item.event, CONVERSATION)))
 
     async def read(
         self, db: Connection, streams: Sequence[UUID], decode: Decode, *, elsewhere: Sequence[UUID] = ()
@@ -149,6 +156,10 @@ class WindowProjection:
             if row is not None:
                 rows[stream] = merge(rows[stream], row) if stream in rows else row
         return rows
+
+
+def _rows(page: Iterable[Recorded]) -> Iterator[WindowRow]:
+    return (_row(item) for item in page if isinstance(item.event, CONVERSATION))
 
 
 def _row(item: Recorded) -> WindowRow:

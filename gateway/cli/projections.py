@@ -19,7 +19,8 @@ from gateway.settings import Settings
 from gateway.store.migrate import migrate
 from gateway.store.postgres import connect_pool
 from projections import catalogue
-from projections.rebuild import BusyError, StoppedError
+from projections.bulk import StoppedError
+from projections.rebuild import BusyError
 from projections.runner import CheckpointBeyondHeadError, Projection
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]

@@ -18,7 +18,8 @@ from gateway.store.migrate import migrate
 from gateway.store.postgres import Pool
 from projections import catalogue, rebuild
 from projections.checksum import Checksum, checksum
-from projections.rebuild import BusyError, Difference, Rebuild, StoppedError
+from projections.bulk import StoppedError
+from projections.rebuild import BusyError, Difference, Rebuild
 from projections.rows import Connection
 from projections.runner import Projection, Runner
 from projections.shape import shape
