@@ -17,8 +17,8 @@ from domain.events import Event, Recorded, Undecodable
 from gateway.store.migrate import migrate
 from gateway.store.postgres import Pool
 from projections import catalogue, rebuild
-from projections.checksum import Checksum, checksum
 from projections.bulk import StoppedError
+from projections.checksum import Checksum, checksum
 from projections.rebuild import BusyError, Difference, Rebuild
 from projections.rows import Connection
 from projections.runner import Projection, Runner
