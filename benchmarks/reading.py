@@ -73,7 +73,7 @@ async def _rebuilds(where: Where, pool: Pool, rounds: int, say: Say) -> None:
         pairs = []
         for _ in range(rounds):
             theirs = await _rate(plain)
-            there = replay.Where(pool, where.schema, where.url)
+            there = replay.Where(pool, where.schema, where.url, where.url)
             took = await _took(replay.rebuild(there, projection, _Silent(), diff=False))
             pairs.append((amount / took * 1_000, theirs))
         say(Figure(f"rebuild of {projection.name} / bare rows", *medians(pairs), aim="100,000/s"))

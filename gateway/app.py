@@ -115,7 +115,7 @@ async def opened(settings: Settings, databases: Databases) -> AsyncIterator[tupl
         connect_pool(databases.url, schema) as pool,
         Log.open(databases.url, pool, schema, master_keys=databases.master_keys) as log,
     ):
-        await change_over(Where(pool, schema, databases.admin_url), databases.url)
+        await change_over(Where(pool, schema, databases.url, databases.admin_url))
         yield pool, log
 
 

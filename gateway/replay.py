@@ -12,11 +12,13 @@ from typing import Final, Protocol
 
 import asyncpg
 
+from gateway.helpers import helped, is_wanted
 from gateway.logs import get_logger
 from gateway.store.migrate import migrate
-from gateway.store.postgres import Connection, Pool, Postgres
+from gateway.store.postgres import Connection, Pool, Postgres, connect_pool
 from gateway.store.tail import Tail
 from projections import catalogue
+from projections.bulk import StoppedError
 from projections.checksum import Checksum, checksum
 from projections.rebuild import Difference, Rebuild
 from projections.runner import Projection, Runner
@@ -50,10 +52,11 @@ class Where:
 
     pool: Pool
     schema: str
+    url: str
     admin_url: str
 
 
-async def change_over(where: Where, serving_url: str) -> None:
+async def change_over(where: Where) -> None:
     """Where a release brings another version of a projection, serve it once it has caught up.
 
     Until then the views show the old version's tables, for the gateways that still run.
@@ -66,7 +69,7 @@ async def change_over(where: Where, serving_url: str) -> None:
     get_logger().info("projections catch up before they serve", projections=names)
     await _runner(where, late).catch_up()
     views = [shape(one, where.schema).show for one in late]
-    await migrate(where.admin_url, where.schema, serving_url=serving_url, extra_ddl=views)
+    await migrate(where.admin_url, where.schema, serving_url=where.url, extra_ddl=views)
     get_logger().info("projections serve", projections=names)
 
 
@@ -79,10 +82,13 @@ def named(names: Sequence[str], schema: str) -> list[Projection]:
     return [known[name] for name in dict.fromkeys(names)] or [*known.values()]
 
 
-async def rebuild(where: Where, projection: Projection, teller: Teller, *, diff: bool) -> None:
+async def rebuild(
+    where: Where, projection: Projection, teller: Teller, *, diff: bool, workers: int = 1
+) -> None:
     """Build a projection anew, say with `diff` what is otherwise in it, and let it serve.
 
-    Raises StoppedError (projections/rebuild.py) at an event that can't be folded.
+    `workers`: so many processes, this one included.
+    Raises StoppedError (projections/bulk.py) at an event that can't be folded.
     """
     async with _admin(where) as db:
         if any(one.name == projection.name for one in await catalogue.unserved(db, where.schema)):
@@ -93,9 +99,7 @@ async def rebuild(where: Where, projection: Projection, teller: Teller, *, diff:
         if begun := await build.begin():
             teller.say(f"{projection.name} goes on from position {begun}")
         with _seldom_collected():
-            if await build.bulk.begin():
-                await build.bulk.work(lambda all_: teller.moved(build.name, all_.folded, all_.goal))
-                await build.bulk.finish()
+            await _in_bulk(where, build, teller, workers)
             await build.catch_up(moved=lambda head: teller.moved(build.name, build.position, head))
         if diff:
             await _tell_differences(where, projection, build, teller)
@@ -120,6 +124,29 @@ async def checksums(where: Where, wanted: Sequence[Projection]) -> AsyncIterator
     async with _admin(where) as db:
         for projection in wanted:
             yield await checksum(db, projection, where.schema)
+
+
+async def _in_bulk(where: Where, build: Rebuild, teller: Teller, workers: int) -> None:
+    """What the log holds already, as far as nothing of it is folded."""
+    if not await build.bulk.begin():
+        return
+    standing = await build.bulk.standing()
+    parts = 0 if standing is None else standing.parts
+    with helped(min(workers, parts) - 1, help_rebuild, where.url, where.admin_url, where.schema, build.name):
+        await build.bulk.work(lambda all_: teller.moved(build.name, all_.folded, all_.goal))
+    await build.bulk.finish()
+
+
+async def help_rebuild(url: str, admin_url: str, schema: str, name: str) -> None:
+    """Fold parts for another process, until nobody needs more."""
+    async with connect_pool(url, schema, size=2) as pool:
+        where = Where(pool, schema, url, admin_url)
+        async with _admin(where) as db:
+            build = await _build(where, named([name], schema)[0], db)
+            # What can't be folded is met, and told, by the one that is helped.
+            with _seldom_collected(), contextlib.suppress(StoppedError):
+                while is_wanted() and await build.bulk.fold_next():
+                    pass
 
 
 @contextlib.contextmanager

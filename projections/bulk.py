@@ -91,12 +91,12 @@ class Bulk:
 
     async def work(self, moved: Callable[[Standing], None] = lambda _: None) -> None:
         """Fold parts until all are folded, by whomever. Raises StoppedError."""
-        while (standing := await self.standing()) is not None:
-            moved(standing)
-            if not standing.parts:
-                break
+        standing = await self.standing()
+        while standing is not None and standing.parts:
             if not await self.fold_next():
                 await asyncio.sleep(PAUSE)
+            if (standing := await self.standing()) is not None:
+                moved(standing)
 
     async def fold_next(self) -> bool:
         """Fold a part that nobody is at; False where there is none. Raises StoppedError."""

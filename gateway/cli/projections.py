@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import cyclopts
 
@@ -23,6 +24,11 @@ from projections.bulk import StoppedError
 from projections.rebuild import BusyError
 from projections.runner import CheckpointBeyondHeadError, Projection
 
+MOST_WORKERS: Final = 8
+"""By default: each takes some 100 MB."""
+DEFAULT_WORKERS: Final = min(os.cpu_count() or 1, MOST_WORKERS)
+
+Workers = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))]
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
 app = cyclopts.App(name="projections", help="The tables that are made from the log.")
@@ -33,17 +39,19 @@ def rebuild(
     all_: Annotated[bool, cyclopts.Parameter(name="--all", negative="")] = False,
     diff: Flag = False,
     drop_old: Flag = False,
+    workers: Workers = DEFAULT_WORKERS,
     data_dir: DataDir = None,
 ) -> None:
     """Build projections anew beside those that serve, and let them serve; gateways go on meanwhile.
 
     --diff says which rows were otherwise. What served before is kept: --drop-old only drops it.
+    --workers: so many processes, by default one for each core, but at most eight.
     """
     if bool(names) == all_:
         raise CannotStartError("say which projections (window_v2 …), or --all")
     settings = configuration.load(**given(data_dir))
     wanted = _named(names, settings)
-    run(_drop_old(settings, wanted) if drop_old else _rebuild(settings, wanted, diff=diff))
+    run(_drop_old(settings, wanted) if drop_old else _rebuild(settings, wanted, diff=diff, workers=workers))
 
 
 @app.command
@@ -53,12 +61,12 @@ def checksum(*names: str, data_dir: DataDir = None) -> None:
     run(_checksum(settings, _named(names, settings)))
 
 
-async def _rebuild(settings: Settings, wanted: Sequence[Projection], *, diff: bool) -> None:
+async def _rebuild(settings: Settings, wanted: Sequence[Projection], *, diff: bool, workers: int) -> None:
     async with _log(settings) as where:
         for projection in wanted:
             with Progress() as progress:
                 try:
-                    await replay.rebuild(where, projection, progress, diff=diff)
+                    await replay.rebuild(where, projection, progress, diff=diff, workers=workers)
                 except (StoppedError, BusyError, CheckpointBeyondHeadError) as error:
                     raise CannotStartError(str(error)) from None
 
@@ -84,7 +92,7 @@ async def _log(settings: Settings, *, made: bool = False) -> AsyncIterator[Where
             if not made:
                 await _make(databases, schema)
             async with connect_pool(databases.url, schema, size=4) as pool:
-                yield Where(pool, schema, databases.admin_url)
+                yield Where(pool, schema, databases.url, databases.admin_url)
 
 
 async def _make(databases: Databases, schema: str) -> None:

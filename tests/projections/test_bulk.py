@@ -13,9 +13,12 @@ import pytest
 from histories import HOUR, NOW, histories, log_of, message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logs import SCHEMA, Item, MemoryLog, contents, project, start_over
+from logs import SCHEMA, Item, MemoryLog, contents, project, start_over, store
+from running import until
 
 from domain.events import Event, Recorded, Undecodable
+from gateway import replay
+from gateway.helpers import helped
 from gateway.store.postgres import Pool
 from projections import bulk, catalogue
 from projections.bulk import StoppedError
@@ -125,7 +128,7 @@ async def test_the_parts_of_one_that_was_killed_are_left_to_the_others(
 
     with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)):
         await first.bulk.work(kill)
-    assert told == [(0, 8), (7, 7), (14, 6), (21, 5)]
+    assert told == [(7, 7), (14, 6), (21, 5)]
     log.extend(log_of([message(originator_id=UUID(int=99))], after=50))
 
     second = rebuilding(db, log)
@@ -246,3 +249,48 @@ async def test_a_table_in_which_most_rows_were_doubled_takes_no_more_room(
     await build.bulk.finish()
     assert await db.fetchval("select count(*) from ledgerline_rebuild.window_v2") == 10
     assert await db.fetchval(size) == 8192 < before
+
+
+class Silent:
+    """Nobody who is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def moved(self, _name: str, position: int, head: int) -> None:
+        self.seen.append((position, head))
+
+    def say(self, _text: str) -> None:
+        pass
+
+
+async def test_other_processes_fold_all_parts_without_the_one_that_began_them(
+    db: Connection, admin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PART", 40)
+    log = messages(1_000, 7)
+    await store(admin, log)
+    build = rebuilding(db, MemoryLog(log))
+    await build.begin()
+    await build.bulk.begin()
+
+    async def folded() -> bool:
+        return await build.bulk.standing() == bulk.Standing(1_000, 1_000, 0, 1_000)
+
+    with helped(2, replay.help_rebuild, admin, admin, SCHEMA, "window_v2"):
+        await until(folded, seconds=60)
+
+
+async def test_a_rebuild_by_two_processes_is_what_grew_live(
+    pool: Pool, db: Connection, admin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PART", 40)
+    log = messages(1_000, 7)
+    await store(admin, log)
+    await project(pool, MemoryLog(log))
+    live, silent = await sums(db), Silent()
+    for projection in catalogue.projections(SCHEMA)[:2]:
+        where = replay.Where(pool, SCHEMA, admin, admin)
+        await replay.rebuild(where, projection, silent, diff=True, workers=2)
+    assert await sums(db) == live
+    assert (1_000, 1_000) in silent.seen
