@@ -24,10 +24,7 @@ def webhooks(settings: Settings, rounds: int, say: Say) -> None:
         for size, amount in ((1, 6_000), (20, 600)):
             told = _told(amount, size)
             load.rate(ours, told(), CALLERS)  # every person is known from here on
-            pairs = [
-                (load.rate(ours, told(), CALLERS), load.rate(yardstick, told(), CALLERS))
-                for _ in range(rounds)
-            ]
+            pairs = _in_turns(ours, yardstick, told, rounds)
             name = f"webhooks of {size} status{'es' if size > 1 else ''} / bare handler"
             say(Figure(name, *medians(pairs), aim="0.5 times"))
 

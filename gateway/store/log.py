@@ -175,7 +175,7 @@ class Log:
 def draft(fact: Fact, place: Place, token: int, *, log_id: UUID, ids: Ids) -> Draft:
     """The event of a fact, sealed for its place in the log with this id."""
     topic = fact.event.TOPIC
-    bound = associated_data(log_id, place.stream, topic, fact.key)
+    bound = associated_data(log_id, place.stream, topic, fact.key.bytes)
     state = {
         "timestamp": fact.recorded_at,
         "line": fact.line,

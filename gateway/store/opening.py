@@ -58,7 +58,8 @@ class Opener:
     def _opened(self, event: Event, key: SubjectKey | None) -> dict[str, Any] | None:
         if event.sealed is None or key is None:
             return None
-        bound = associated_data(self._log_id, event.originator_id, event.TOPIC, UUID(event.key))
+        key_bytes = bytes.fromhex(event.key.replace("-", ""))
+        bound = associated_data(self._log_id, event.originator_id, event.TOPIC, key_bytes)
         return key.open(event.sealed, bound)
 
     async def _keys_of(self, wanted: set[tuple[UUID, int]]) -> Mapping[tuple[UUID, int], SubjectKey | None]:

@@ -56,7 +56,7 @@ async def test_who_opens_at_the_same_time_takes_no_key_for_gone(database: str) -
         assert await asyncio.gather(*(later.opened(events) for _ in range(5))) == [[fact.private]] * 5
 
 
-@pytest.mark.parametrize("strange", ["\ud800", 2**70, "\x00", "😀", 0.1])
+@pytest.mark.parametrize("strange", ["\ud800", 2**70, 2**64 - 1, '": ', "\x00", "😀", 0.1])
 async def test_content_of_any_kind_comes_back_as_it_went_in(database: str, strange: Any) -> None:
     async with opened(database) as log:
         (fact,) = facts(log, text(1, from_=PHONE))
