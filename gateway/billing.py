@@ -89,28 +89,18 @@ class Bills:
         return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
 
     async def messages(
-        self,
-        days: Days,
-        wanted: Callable[[Charge], bool],
-        *,
-        after: int = 0,
-        limit: int = 100,
-        as_of: int | None = None,
+        self, days: Days, wanted: Callable[[Charge], bool], *, after: int, limit: int, as_of: int | None
     ) -> tuple[int, list[Charge]]:
         """The charges behind a figure, in order, from behind the first `after` of them; and as of where."""
-        found: list[Charge] = []
-        passed = 0
-        async with (
-            self._standing(as_of) as standing,
-            contextlib.aclosing(self._charges(standing, days)) as charges,
-        ):
-            async for charge in charges:
-                passed += wanted(charge)
-                if wanted(charge) and passed > after:
-                    found.append(charge)
-                if len(found) == limit:
-                    break
-        return standing.as_of, found
+        async with self._standing(as_of) as standing:
+            return standing.as_of, await _page(self._charges(standing, days), wanted, after, limit)
+
+    async def sends(
+        self, days: Days, wanted: Callable[[Charge], bool], *, after: int, limit: int, as_of: int | None
+    ) -> tuple[int, list[Charge]]:
+        """The sends that `accrued` counts, in the same way."""
+        async with self._standing(as_of) as standing:
+            return standing.as_of, await _page(self._accruals(standing, days), wanted, after, limit)
 
     async def visit(self, days: Days, *sees: Callable[[Charge], None]) -> int:
         """Show every charge of the days, in order, to one after the other; as of where."""
@@ -151,6 +141,11 @@ class Bills:
             if charge.day >= days.begins and days.line in (None, unit.line):
                 yield charge
 
+    async def _accruals(self, standing: Standing, days: Days) -> AsyncGenerator[Charge, None]:
+        async for unit in standing.billing.taken(standing.db, self._span(days)):
+            if days.line in (None, unit.line):
+                yield accrual(unit, eras=self._eras, zone=self._zone)
+
     async def _pricer(self, db: Connection) -> Pricer:
         rates = await self._cards.rates(db, self._currency, before=self._supposed)
         return Pricer(self._eras, rates, self._zone)
@@ -189,6 +184,21 @@ class Bills:
 
     def _day(self, second: int) -> date:
         return datetime.fromtimestamp(second, self._zone).date()
+
+
+async def _page(
+    charges: AsyncGenerator[Charge, None], wanted: Callable[[Charge], bool], after: int, limit: int
+) -> list[Charge]:
+    found: list[Charge] = []
+    passed = 0
+    async with contextlib.aclosing(charges):
+        async for charge in charges:
+            if wanted(charge):
+                passed += 1
+                found += [charge] if passed > after else []
+                if len(found) == limit:
+                    break
+    return found
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ from gateway.api.reports import Asked, head
 from gateway.as_of import position_of
 from gateway.billing import IN_FORCE, Bills, Terms
 from gateway.closing import Closing
+from gateway.filters import OF_MESSAGES, wanted
 from gateway.settings import Settings
 from gateway.store.postgres import Pool, Postgres
 from gateway.store.tail import Tail
@@ -99,6 +100,26 @@ async def billing(
         pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone, terms=terms
     )
     return billing_api.shown(await bills.report(billing_api.days_of(asked), groups, as_of=position), asked)
+
+
+async def charges(
+    pool: Pool,
+    settings: Settings,
+    asked: Asked,
+    where: Mapping[str, str],
+    *,
+    after: int,
+    limit: int,
+    as_of: str | None = None,
+) -> dict[str, Any]:
+    """What GET /api/reports/billing/messages answers. Raises NoPositionError and WrongFilterError."""
+    is_wanted, bills = wanted(where, OF_MESSAGES), await _bills(pool, settings)
+    position = None if as_of is None else await position_of(as_of, Postgres(pool, settings.schema_name))
+    found_of, found = await bills.messages(
+        billing_api.days_of(asked), is_wanted, after=after, limit=limit, as_of=position
+    )
+    about = {"currency": settings.currency, "messages": [billing_api.message(charge) for charge in found]}
+    return head(found_of, asked) | about | {"next": after + len(found)}
 
 
 async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> dict[str, Any]:

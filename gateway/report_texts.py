@@ -31,6 +31,14 @@ CAUSES: Final = {
     "rate": "as many messages, at another price: look at the rate card and its tiers",
     "missing_rate": "no rate card has a price for it",
 }
+READ: Final = (
+    "at", "line", "market", "category", "type", "template", "billable", "free_because", "lacks", "rate",
+    "cost", "differs_because", "send_id", "message_key", "position",
+)  # fmt: skip
+"""Of MESSAGE, what a table has room for."""
+MESSAGE: Final = (
+    *READ, "day", "caller", "estimated", "billable_whatsapp", "era", "card", "participant_key",
+)  # fmt: skip
 RECONCILED: Final = (
     "day", "line", "category", "category_whatsapp", "delivered", "billable", "billable_whatsapp", "untold",
     "differing",
@@ -164,6 +172,14 @@ def flat(row: Body) -> Body:
     """A row whose every value is one cell."""
     reasons = " ".join(f"{reason}:{count}" for reason, count in row["free_reasons"].items())
     return row | {"free_reasons": reasons or None}
+
+
+def charges(body: Body) -> Iterator[str]:
+    """What GET /api/reports/billing/messages answers."""
+    yield _heading("Messages", body, len(body["rows"])) + f"; costs in {body['currency']}"
+    if body["rows"]:
+        yield ""
+        yield from table([{name: row[name] for name in READ} for row in body["rows"]])
 
 
 def reconciled(body: Body) -> Iterator[str]:

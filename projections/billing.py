@@ -79,6 +79,14 @@ class Billing:
             )
         ]
 
+    async def taken(self, db: Connection, span: Span) -> AsyncIterator[Unit]:
+        """Each send that WhatsApp took in a span, in order. Needs a transaction."""
+        told = (span.begins, span.ends)
+        async for row in db.cursor(self._sql["taken"], *told, prefetch=_AHEAD, timeout=_PATIENCE):
+            known = dict(row)
+            pricing = {"category": known.pop("pricing_category")}
+            yield Unit(known.pop("message_key") or NOBODY, NOBODY, **known, pricing=pricing)
+
     async def undelivered(self, db: Connection, span: Span) -> list[Unit]:
         """Sends that WhatsApp took in a span, not known to have been delivered or to have failed."""
         return [

@@ -58,6 +58,24 @@ left join lateral (
 group by (to_timestamp(t.at) at time zone $3)::date, 2, 3, 4, 5, 6, 7, 8, 9
 order by 1, 2, 3, 4, 5, 6, 7, 8, 9
 
+-- taken --
+-- Each send that WhatsApp took from $1 to before $2, told as above.
+select coalesce(t.accepted_at, t.unknown_at) as at, coalesce(t.line, p.line) as line,
+  case when p.market is null or (p.market like 'bsuid:%' and t.market not like 'bsuid:%')
+    then coalesce(t.market, p.market) else p.market end as prefix,
+  t.kind, coalesce(t.type, p.type) as type, t.category, t.template, t.caller, p.pricing_category,
+  t.send_id, p.message_key
+from {schema}.counts_sends_v2 t
+left join lateral (
+  select d.line, d.market, d.type, d.pricing_category, d.message_key
+  from {schema}.counts_deliveries_v2 d
+  where d.send_id = t.send_id
+  order by d.pricing_category is null, d.message_key, d.participant
+  limit 1
+) p on true
+where t.accepted and coalesce(t.accepted_at, t.unknown_at) >= $1 and coalesce(t.accepted_at, t.unknown_at) < $2
+order by 1, t.send_id
+
 -- undelivered --
 -- Sends that WhatsApp took from $1 to before $2, not known to have been delivered or to have failed; of reactions it
 -- reports no delivery.

@@ -39,6 +39,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/reports/counts", reports.counts)
     app.router.add_get("/api/reports/billing", billing.report)
     app.router.add_get("/api/reports/billing/messages", billing.messages)
+    app.router.add_get("/api/reports/billing/sends", billing.sends)
     app.router.add_get("/api/people/{contact}/consents", people.consent)
     app.router.add_post("/api/people/{contact}/consents", people.change)
     app.router.add_get("/api/reports/observed", observed.observed)

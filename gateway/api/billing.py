@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -12,20 +12,18 @@ from aiohttp import web
 
 from domain.billing.pricing import Charge
 from domain.billing.reconciling import cause_of
-from domain.billing.tally import GROUPS, group_of, money
+from domain.billing.tally import GROUPS, money
 from gateway import billing, errors
 from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
 from gateway.as_of import NoPositionError, position_of
 from gateway.billing import Days
+from gateway.filters import OF_MESSAGES, OF_SENDS, WrongFilterError, wanted
 from gateway.gateway import GATEWAY, Gateway
 
 PATIENCE: Final = 5.0
 """Seconds that a message's own charge may take."""
-NOWHERE: Final = ""
-"""As a filter: what has none."""
-_BOOLEANS: Final = {"true": True, "false": False}
 
 
 async def report(request: web.Request) -> web.Response:
@@ -41,19 +39,33 @@ async def messages(request: web.Request) -> web.Response:
 
     `billable`, `free_because`, `lacks`, and `differs`: whether WhatsApp's own pricing says otherwise.
     """
-    gateway, asked = request.app[GATEWAY], reports.asked(request)
-    after = query.after(request)
-    as_of, found = await gateway.bills.messages(
-        days_of(asked),
-        _wanted(request),
-        after=after,
-        limit=query.limit(request),
-        as_of=await _as_of(request),
-    )
-    head = reports.head(as_of, asked) | {"currency": gateway.settings.currency}
-    return errors.json(
-        head | {"messages": [_message(charge) for charge in found], "next": after + len(found)}
-    )
+    gateway = request.app[GATEWAY]
+    return await _behind(request, "messages", OF_MESSAGES, gateway.bills.messages, message)
+
+
+async def sends(request: web.Request) -> web.Response:
+    """GET /api/reports/billing/sends: those that a figure of `accrued` counts."""
+    gateway = request.app[GATEWAY]
+    return await _behind(request, "sends", OF_SENDS, gateway.bills.sends, send)
+
+
+async def _behind(
+    request: web.Request,
+    name: str,
+    filters: Sequence[str],
+    read: Callable[..., Awaitable[tuple[int, list[Charge]]]],
+    view: Callable[[Charge], dict[str, Any]],
+) -> web.Response:
+    asked, after = reports.asked(request), query.after(request)
+    chosen = {name: request.query[name] for name in OF_MESSAGES if name in request.query}
+    try:
+        is_wanted = wanted(chosen, filters)
+    except WrongFilterError as error:
+        raise query.bad(*error.args) from None
+    limit, position = query.limit(request), await _as_of(request)
+    as_of, found = await read(days_of(asked), is_wanted, after=after, limit=limit, as_of=position)
+    head = reports.head(as_of, asked) | {"currency": request.app[GATEWAY].settings.currency}
+    return errors.json(head | {name: [view(charge) for charge in found], "next": after + len(found)})
 
 
 def shown(found: dict[str, Any], asked: Asked) -> dict[str, Any]:
@@ -101,37 +113,8 @@ async def _as_of(request: web.Request) -> int | None:
         raise query.bad("as_of", text, str(error)) from None
 
 
-def _wanted(request: web.Request) -> Callable[[Charge], bool]:
-    asked = {
-        name: request.query[name] for name in (*GROUPS, "free_because", "lacks") if name in request.query
-    }
-    asked.pop("line", None)
-    flags = {name: _flag(request, name) for name in ("billable", "differs") if name in request.query}
-
-    def is_wanted(charge: Charge) -> bool:
-        told = {"billable": charge.billable, "differs": cause_of(charge) is not None}
-        return all((_said(charge, name) or NOWHERE) == value for name, value in asked.items()) and all(
-            told[name] == flag for name, flag in flags.items()
-        )
-
-    return is_wanted
-
-
-def _said(charge: Charge, name: str) -> str | None:
-    if name in GROUPS:
-        return group_of(charge, name)
-    value: str | None = getattr(charge, name)
-    return value
-
-
-def _flag(request: web.Request, name: str) -> bool:
-    text = request.query[name]
-    if text not in _BOOLEANS:
-        raise query.bad(name, text, "true or false")
-    return _BOOLEANS[text]
-
-
-def _message(charge: Charge) -> dict[str, Any]:
+def message(charge: Charge) -> dict[str, Any]:
+    """A message, and what it is charged."""
     unit = charge.unit
     return {
         "message_key": str(unit.message_key),
@@ -150,4 +133,21 @@ def _message(charge: Charge) -> dict[str, Any]:
         "era": charge.era,
         "card": charge.found.card_id if charge.found else None,
         "lacks": charge.lacks,
+    }
+
+
+def send(charge: Charge) -> dict[str, Any]:
+    """A send that WhatsApp took, at its dispatch."""
+    unit = charge.unit
+    return {
+        "send_id": str(unit.send_id),
+        "message_key": str(unit.message_key) if unit.message_key.int else None,
+        "at": rfc3339(unit.at),
+        "day": charge.day.isoformat(),
+        "line": unit.line,
+        "type": unit.type,
+        "template": unit.template,
+        "caller": unit.caller,
+        "market": charge.market.name if charge.market else None,
+        "category": charge.category,
     }

@@ -25,6 +25,7 @@ from gateway.billing import Terms
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.rates import right_card
 from gateway.cli.terminal import CannotStartError, DataDir, complain, run, say
+from gateway.filters import OF_MESSAGES, WrongFilterError
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.tables import Format
@@ -42,6 +43,10 @@ AsOf = Annotated[
 ]
 Supposed = Annotated[
     tuple[str, ...], cyclopts.Parameter(name="--what-if", help="rates=FILE, or era=NAME; repeatable.")
+]
+Where = Annotated[
+    tuple[str, ...],
+    cyclopts.Parameter(help="NAME=VALUE, of " + ", ".join(OF_MESSAGES) + "; repeatable; NAME= for none."),
 ]
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
 CLOSED: Final = (*adjusting.BY, *tally.COUNTS, "cost")
@@ -143,6 +148,42 @@ def _groups(text: str) -> list[str]:
         if word not in tally.GROUPS:
             raise CannotStartError(f"--group-by {word!r} is not one of {', '.join(tally.GROUPS)}")
     return [name for name in tally.GROUPS if name in words]
+
+
+@app.command(name="charges")
+def report_charges(  # noqa: PLR0913 - each one an option of the report
+    *,
+    from_day: From = None,
+    to_day: To = None,
+    line: str | None = None,
+    where: Where = (),
+    as_of: AsOf = None,
+    after: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0))] = 0,
+    limit: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1_000,
+    written: As = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """The messages behind a figure of the billing report, each with its charge; --to is exclusive."""
+    settings = settings_for_log(data_dir)
+    asked, chosen = _asked(settings, from_day, to_day, line), _where(where)
+
+    async def read(pool: Pool) -> Body:
+        return await report.charges(pool, settings, asked, chosen, after=after, limit=limit, as_of=as_of)
+
+    body = run(_read(settings, read))
+    if written != "json":
+        body["rows"] = body.pop("messages")
+    _say(body, written, report_texts.charges, report_texts.MESSAGE)
+    if body["next"] == after + limit:
+        complain(f"there may be more: --after {body['next']}")
+
+
+def _where(texts: Sequence[str]) -> dict[str, str]:
+    parted = [text.partition("=") for text in texts]
+    for text, (name, is_given, _) in zip(texts, parted, strict=True):
+        if not is_given or name not in OF_MESSAGES:
+            raise CannotStartError(f"--where {text!r} is not NAME=VALUE, of {', '.join(OF_MESSAGES)}")
+    return {name: value for name, _, value in parted}
 
 
 @app.command(name="reconcile")
@@ -254,6 +295,9 @@ async def _read(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> 
             return await read(pool)
         except NoPositionError as error:
             raise CannotStartError(f"--as-of is not {error}") from None
+        except WrongFilterError as error:
+            name, value, right = error.args
+            raise CannotStartError(f"--where {name}={value!r} is not {right}") from None
 
 
 def _say(body: Body, written: Format, text: Callable[[Body], Iterable[str]], names: Sequence[str]) -> None:

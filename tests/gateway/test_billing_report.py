@@ -18,6 +18,7 @@ from gateway.analytics import NoAnalyticsError, fetched
 from gateway.api.reports import Asked
 from gateway.as_of import NoPositionError
 from gateway.billing import Terms
+from gateway.filters import WrongFilterError
 from gateway.store.rate_cards import RateCards
 
 HEAD = "market,category,tier,rate,currency,valid_from,valid_to"
@@ -133,6 +134,75 @@ async def test_a_figure_can_be_followed_to_its_messages(running: Running) -> Non
         assert by_position[one["position"]]["message_key"] == one["message_key"]
     _, none = await running.get("/api/reports/billing/messages", **ALL, differs="true")
     assert none["messages"] == []
+
+
+async def test_what_accrued_counts_can_be_followed_to_its_sends(running: Running) -> None:
+    await traffic(running, templates=3)
+    before = await billing(running, group_by="type,category")
+    running.simulator.callbacks.url = "http://127.0.0.1:9"
+    body = {"messaging_product": "whatsapp", "to": ANN, "type": "template", "template": ORDER}
+    await running.send(body)
+    await running.gateway.runner.catch_up()
+
+    async def sends(**query: Any) -> list[dict[str, Any]]:
+        status, page = await running.get("/api/reports/billing/sends", **(ALL | query))
+        assert status == 200, page
+        return list(page["sends"])
+
+    told, dispatched = await sends(), await running.events("SendDispatched")
+    assert {one["send_id"] for one in told} == {event["data"]["send_id"] for event in dispatched}
+    for row in before["rows"]:
+        same = {name: row[name] or "" for name in ("type", "category")}
+        assert len(await sends(as_of=before["as_of"], **same)) == row["accrued"]
+    assert await sends(after=1, limit=2) == told[1:3]
+    [text] = await sends(type="text")
+    assert (text["market"], text["category"]) == ("United Kingdom", "service")
+    assert await sends(line="1") == []
+    status, problem = await running.get("/api/reports/billing/sends", billable="true")
+    assert (status, problem["parameter"]) == (400, "billable")
+
+
+async def test_a_message_of_another_system_is_found_by_the_key_in_the_report(
+    running: Running,
+) -> None:
+    status = {
+        "id": "wamid.OTHER",
+        "status": "delivered",
+        "timestamp": str(int(running.gateway.clock().timestamp())),
+        "recipient_id": ANN,
+        "pricing": {"billable": True, "pricing_model": "PMP", "category": "marketing", "type": "regular"},
+    }
+    metadata = {"display_phone_number": "15550783881", "phone_number_id": LINE}
+    value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": [status]}
+    entry = [{"id": sandboxed.WABA, "changes": [{"field": "messages", "value": value}]}]
+    assert await running.callback({"object": "whatsapp_business_account", "entry": entry}) == 200
+    await running.settled()
+
+    _, page = await running.get("/api/reports/billing/messages", **ALL)
+    [one] = page["messages"]
+    found, message = await running.get(f"/api/messages/{one['message_key']}")
+    missing, _ = await running.get("/api/messages/00000000-0000-0000-0000-000000000001")
+
+    assert (one["send_id"], one["category"], one["lacks"]) == (None, "marketing", "rate")
+    assert (found, message["message_id"], missing) == (200, "wamid.OTHER", 404)
+    assert [event["position"] for event in message["events"]] == [one["position"]]
+
+
+async def test_the_command_lists_what_stands_behind_a_figure(running: Running) -> None:
+    await imports(running)
+    await traffic(running, templates=3)
+    settings, pool = running.gateway.settings, running.gateway.pool
+    asked = Asked(date(2026, 1, 1), date(2100, 1, 1), "UTC", None)
+
+    body = await report.charges(pool, settings, asked, {"billable": "true"}, after=1, limit=2)
+
+    _, page = await running.get("/api/reports/billing/messages", **ALL, billable="true", after=1, limit=2)
+    assert body == page
+    body["rows"] = body.pop("messages")
+    assert set(report_texts.READ) < set(report_texts.MESSAGE) == set(body["rows"][0])
+    assert body["rows"][0]["send_id"] in "\n".join(report_texts.charges(body))
+    with pytest.raises(WrongFilterError):
+        await report.charges(pool, settings, asked, {"billable": "perhaps"}, after=0, limit=2)
 
 
 async def test_a_message_tells_its_charge_once_it_is_delivered(running: Running) -> None:
