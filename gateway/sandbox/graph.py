@@ -10,13 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.sandbox import DISPLAY_PHONE_NUMBER, media
-from gateway.sandbox.analytics import FIELD, pricing_analytics
+from gateway.sandbox import account, flows, media, nodes
 from gateway.sandbox.network import Accepted
 from gateway.sandbox.refusal import ASKED_FOR, Refusal, no_such_object
 from gateway.sandbox.requests import SIMULATOR, VERSION, authorised, json_object, of_account, of_line
 from gateway.sandbox.simulator import Simulator
-from gateway.sandbox.templates import page
 
 
 def graph_app(simulator: Simulator) -> web.Application:
@@ -27,10 +25,8 @@ def graph_app(simulator: Simulator) -> web.Application:
     app.router.add_post(VERSION + "/{line}/marketing_messages", messages)
     app.router.add_get(VERSION + "/{line}/message_history", message_history)
     app.router.add_route("*", VERSION + "/{waba}/subscribed_apps", subscribed_apps)
-    app.router.add_get(VERSION + "/{waba}/phone_numbers", phone_numbers)
-    app.router.add_get(VERSION + "/{waba}/message_templates", message_templates)
-    media.add_routes(app)
-    app.router.add_get(VERSION + "/{id}", node)
+    for part in (media, account, flows, nodes):
+        part.add_routes(app)
     app.router.add_route("*", VERSION + "/{path:.*}", unknown)
 
     async def callbacks(_: web.Application) -> AsyncIterator[None]:
@@ -147,63 +143,7 @@ async def subscribed_apps(request: web.Request) -> web.Response:
     return web.json_response({"success": True})
 
 
-async def message_templates(request: web.Request) -> web.Response:
-    """A page of the templates, one entry for each language."""
-    simulator = of_account(request)
-    after = request.query.get("after")
-    if after is not None and not (after.isascii() and after.isdigit()):
-        raise Refusal(100, "The parameter after is no cursor.")
-    whole = page(simulator.templates, after, request.path)
-    return web.json_response(whole | {"data": [_fields(request, entry) for entry in whole["data"]]})
-
-
-async def phone_numbers(request: web.Request) -> web.Response:
-    """The account's business phone numbers."""
-    simulator = of_account(request)
-    return web.json_response({"data": [_fields(request, _phone_number(simulator))]})
-
-
-async def node(request: web.Request) -> web.Response:
-    """The phone number or the account itself."""
-    simulator = authorised(request)
-    wanted = request.match_info["id"]
-    if wanted == simulator.line:
-        return web.json_response(_fields(request, _phone_number(simulator)))
-    if wanted != simulator.waba:
-        raise no_such_object(request.path)
-    fields = request.query.get("fields", "")
-    if fields.startswith(FIELD):
-        return web.json_response(
-            pricing_analytics(fields, simulator.accepted.values()) | {"id": simulator.waba}
-        )
-    account = {"id": simulator.waba, "name": "Sandbox", "currency": "USD", "timezone_id": "0"}
-    return web.json_response(_fields(request, account))
-
-
 async def unknown(request: web.Request) -> web.Response:
     """Everything that the simulator does not know."""
     authorised(request)
     raise no_such_object(request.path)
-
-
-def _phone_number(simulator: Simulator) -> dict[str, Any]:
-    return {
-        "id": simulator.line,
-        "display_phone_number": DISPLAY_PHONE_NUMBER,
-        "verified_name": "Sandbox",
-        "name_status": "APPROVED",
-        "status": "CONNECTED",
-        "quality_rating": "GREEN",
-        "platform_type": "CLOUD_API",
-        "code_verification_status": "VERIFIED",
-        "throughput": {"level": "STANDARD"},
-        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
-    }
-
-
-def _fields(request: web.Request, whole: dict[str, Any]) -> dict[str, Any]:
-    """Only the fields asked for, and always the id."""
-    wanted = request.query.get("fields")
-    if wanted is None:
-        return whole
-    return {name: value for name, value in whole.items() if name == "id" or name in wanted.split(",")}

@@ -66,15 +66,27 @@ class TemplateBecame:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateMade:
+    """The account made a template, or changed its components; `category` in capitals."""
+
+    name: str
+    language: str
+    category: str
+    components: list[dict[str, Any]]
+    parameter_format: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The gateway answered these callbacks, by their numbers, with 200."""
 
     updates: list[int]
 
 
-Happening = Wrote | Called | WasRead | WasAccepted | TemplateBecame | Acknowledged
+Happening = Wrote | Called | WasRead | WasAccepted | TemplateBecame | TemplateMade | Acknowledged
 _NAMED: Final[Mapping[str, type[Happening]]] = {
-    kind.__name__: kind for kind in (Wrote, Called, WasRead, WasAccepted, TemplateBecame, Acknowledged)
+    kind.__name__: kind
+    for kind in (Wrote, Called, WasRead, WasAccepted, TemplateBecame, TemplateMade, Acknowledged)
 }
 
 

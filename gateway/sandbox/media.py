@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.sandbox import ids
 from gateway.sandbox.refusal import Refusal, no_such_object
 from gateway.sandbox.requests import VERSION, authorised, of_line
+from gateway.sandbox.simulator import Simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,13 @@ class File:
 
 
 FILES: Final = web.AppKey("files", dict[str, File])
-ID: Final = r"/{media:\d{16}}"
 
 
 def add_routes(app: web.Application) -> None:
     """Mount the media routes."""
     app[FILES] = {}
     app.router.add_post(VERSION + "/{line}/media", upload)
-    app.router.add_get(VERSION + ID, look_up)
-    app.router.add_delete(VERSION + ID, delete)
-    app.router.add_get("/media" + ID, fetch)
+    app.router.add_get("/media/{media}", fetch)
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -50,11 +48,9 @@ async def upload(request: web.Request) -> web.Response:
     return web.json_response({"id": media_id})
 
 
-async def look_up(request: web.Request) -> web.Response:
+def about(simulator: Simulator, media_id: str, file: File) -> dict[str, Any]:
     """Where a file can be fetched, and what it is."""
-    simulator = authorised(request)
-    media_id, file = _file(request)
-    about: dict[str, Any] = {
+    return {
         "messaging_product": "whatsapp",
         "url": f"{simulator.graph_url}/media/{media_id}",
         "mime_type": file.mime_type,
@@ -62,27 +58,12 @@ async def look_up(request: web.Request) -> web.Response:
         "file_size": str(len(file.content)),
         "id": media_id,
     }
-    return web.json_response(about)
 
 
 async def fetch(request: web.Request) -> web.Response:
     """The file itself, for the bearer of the token."""
     authorised(request)
-    _, file = _file(request)
-    return web.Response(body=file.content, headers={"Content-Type": file.mime_type})
-
-
-async def delete(request: web.Request) -> web.Response:
-    """Throw a file away."""
-    authorised(request)
-    media_id, _ = _file(request)
-    del request.app[FILES][media_id]
-    return web.json_response({"success": True})
-
-
-def _file(request: web.Request) -> tuple[str, File]:
-    media_id = request.match_info["media"]
-    file = request.app[FILES].get(media_id)
+    file = request.app[FILES].get(request.match_info["media"])
     if file is None:
         raise no_such_object(request.path)
-    return media_id, file
+    return web.Response(body=file.content, headers={"Content-Type": file.mime_type})

@@ -11,10 +11,10 @@ from gateway.sandbox import DISPLAY_PHONE_NUMBER, wire
 from gateway.sandbox.book import Book, Person
 from gateway.sandbox.callbacks import Update
 from gateway.sandbox.conversations import Conversation, Tariff
-from gateway.sandbox.happenings import Called, TemplateBecame, WasAccepted, WasRead, Wrote
+from gateway.sandbox.happenings import Called, TemplateBecame, TemplateMade, WasAccepted, WasRead, Wrote
 from gateway.sandbox.refusal import ASKED_FOR, RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS
 from gateway.sandbox.sends import DIRECT_SEND_TYPES, Send, read
-from gateway.sandbox.templates import CATEGORIES, catalogue
+from gateway.sandbox.templates import CATEGORIES, Template, catalogue
 
 DIRECT_SEND_TEMPLATE: Final = "794000000000001"
 
@@ -62,9 +62,12 @@ class Network:
             WasRead: self._read,
             WasAccepted: self._accepted,
             TemplateBecame: self._template_became,
+            TemplateMade: self._template_made,
         }
 
-    def apply(self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame) -> list[Update]:
+    def apply(
+        self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame | TemplateMade
+    ) -> list[Update]:
         """Take in what happened; gives what is to be called back, in order."""
         return self._apply[type(happening)](happening)
 
@@ -126,6 +129,20 @@ class Network:
             self.templates[before.name, before.language] = after
             updates += [self._of_account(*told) for told in wire.template_changes(before, after)]
         return updates
+
+    def _template_made(self, made: TemplateMade) -> list[Update]:
+        """Nothing is called back of it: WhatsApp answers the one who made it."""
+        before = self.templates.get((made.name, made.language))
+        self.templates[made.name, made.language] = Template(
+            made.name,
+            made.language,
+            CATEGORIES[made.category],
+            before.number if before else len(self.templates) + 1,
+            status="PENDING",
+            components=made.components,
+            parameter_format="NAMED" if made.parameter_format == "NAMED" else "POSITIONAL",
+        )
+        return []
 
     def recipient(self, send: Send) -> Person | None:
         """Whom a send reaches; None for a group, and for a BSUID in `to`."""

@@ -15,6 +15,7 @@ from gateway.sandbox.happenings import (
     Called,
     Journal,
     TemplateBecame,
+    TemplateMade,
     WasAccepted,
     WasRead,
     Wrote,
@@ -22,7 +23,7 @@ from gateway.sandbox.happenings import (
 from gateway.sandbox.network import Accepted, Network
 from gateway.sandbox.refusal import RE_ENGAGEMENT, RE_ENGAGEMENT_DETAILS, Refusal
 from gateway.sandbox.sends import read
-from gateway.sandbox.templates import Templates
+from gateway.sandbox.templates import Template, Templates
 
 
 class Simulator:
@@ -117,7 +118,16 @@ class Simulator:
         """WhatsApp gives a template another status or category."""
         return self._happen(TemplateBecame(name, self._second(), status, category))
 
-    def _happen(self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame) -> list[Update]:
+    def make_template(
+        self, name: str, language: str, category: str, components: Any, parameter_format: str
+    ) -> Template:
+        """The account makes a template, or changes it; it is to be reviewed."""
+        self._happen(TemplateMade(name, language, category, list(components), parameter_format))
+        return self.templates[name, language]
+
+    def _happen(
+        self, happening: Wrote | Called | WasRead | WasAccepted | TemplateBecame | TemplateMade
+    ) -> list[Update]:
         self._journal.write(happening)
         updates = self._network.apply(happening)
         self.callbacks.deliver(updates)

@@ -41,7 +41,7 @@ class Template:
             "status": self.status,
             "category": self.category.upper(),
             "parameter_format": self.parameter_format,
-            "quality_score": {"score": "UNKNOWN"},
+            "quality_score": {"score": "UNKNOWN", "date": 1767225600},
             "rejected_reason": "NONE",
         }
         return found if self.components is None else found | {"components": list(self.components)}
@@ -99,6 +99,38 @@ def catalogue() -> Templates:
                 name, language, category, number, components=components, parameter_format=named
             )
     return found
+
+
+def are_components(value: Any) -> bool:
+    """Whether a template can be made of them: a BODY, and perhaps others, as the sandbox reads them."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        return False
+    kinds = [one.get("type") for one in value]
+    return "BODY" in kinds and all(map(_is_component, value))
+
+
+def _is_component(one: Mapping[str, Any]) -> bool:
+    match one:
+        case {"type": "HEADER", "format": "TEXT"} | {"type": "BODY"}:
+            return isinstance(one.get("text"), str)
+        case {"type": "HEADER", "format": str()} | {"type": "FOOTER"}:
+            return True
+        case {"type": "BUTTONS", "buttons": [*buttons]}:
+            return all(map(_is_button, buttons))
+        case {"type": str(kind)}:
+            return kind not in ("HEADER", "BUTTONS")
+        case _:
+            return False
+
+
+def _is_button(one: Any) -> bool:
+    match one:
+        case {"type": "URL"}:
+            return isinstance(one.get("url"), str)
+        case {"type": str()}:
+            return True
+        case _:
+            return False
 
 
 def page(templates: Templates, after: str | None, path: str) -> dict[str, Any]:
