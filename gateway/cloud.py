@@ -14,8 +14,11 @@ from gateway.auth import Scope
 from gateway.gateway import GATEWAY
 from gateway.sends import idempotency, send
 
-MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/messages"
-MARKETING_MESSAGES: Final = r"/{version:v[0-9]+\.[0-9]+}/{line:[0-9]+}/marketing_messages"
+VERSION: Final = r"/{version:v[0-9]+\.[0-9]+}"
+MESSAGES: Final = VERSION + "/{line:[0-9]+}/messages"
+MARKETING_MESSAGES: Final = VERSION + "/{line:[0-9]+}/marketing_messages"
+LENIENT: Final = r"/{line:[0-9]+}/{edge:messages|marketing_messages}{slash:/?}"
+"""Without a version, and with a slash at the end: Graph takes both, and some clients send them."""
 
 
 async def messages(request: web.Request) -> web.Response:
@@ -26,7 +29,7 @@ async def messages(request: web.Request) -> web.Response:
     if line not in gateway.settings.lines:
         details = f"Line {line} is not configured in this gateway (LEDGERLINE_LINES)."
         return errors.graph(400, 33, "Unsupported post request", details=details)
-    path = request.path.removeprefix("/")
+    path = graph_path(request)
     match outbound.parse_cloud(await request.read()):
         case outbound.Malformed(code=code, details=details):
             gateway.metrics.sends.labels("cloud", "", "malformed").inc()
@@ -40,6 +43,12 @@ async def messages(request: web.Request) -> web.Response:
             return render(
                 await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
             )
+
+
+def graph_path(request: web.Request) -> str:
+    """The path upstream: with a version in front, and no slash at either end."""
+    path = request.path.strip("/")
+    return path if "version" in request.match_info else f"{upstream.GRAPH_VERSION}/{path}"
 
 
 async def not_passed(request: web.Request) -> web.Response:

@@ -86,7 +86,7 @@ def in_dialect(path: str, status: int, detail: str, *, retry_after: int | None =
     if path.startswith("/v1/"):
         code, title = _ONPREM.get(status, (1000, "Generic error"))
         return onprem(status, code, title, details=detail, headers=headers)
-    if path.startswith("/v"):
+    if path.startswith("/v") or path[1:2].isdigit():
         code, title = _GRAPH.get(status, (131000, "Something went wrong"))
         return graph(status, code, title, details=detail, headers=headers)
     return problem(status, _NAMES.get(status, "internal-error"), detail, headers=headers)

@@ -23,7 +23,7 @@ from gateway.auth import Scope
 from gateway.gateway import GATEWAY, Gateway
 from gateway.logs import get_logger
 from gateway.passing import relay
-from gateway.upstream import Lost, NotSent
+from gateway.upstream import GRAPH_VERSION, Lost, NotSent
 
 PATH: Final = r"/{version:v[0-9]+\.[0-9]+}/media/{token:[A-Za-z0-9_=-]+\.[0-9a-f]{32}}"
 HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
@@ -55,7 +55,8 @@ def _with_ours(request: web.Request, body: bytes) -> bytes:
     if not is_media(gateway, about["url"]):
         get_logger().warning("an address that is not where WhatsApp keeps media stays as it is")
         return body
-    path = f"/{request.match_info['version']}/media/{sealed(gateway.log.ids, about['url'])}"
+    version = request.match_info.get("version", GRAPH_VERSION)
+    path = f"/{version}/media/{sealed(gateway.log.ids, about['url'])}"
     return json.dumps(about | {"url": f"{_base(request)}{path}"}).encode()
 
 

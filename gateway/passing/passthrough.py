@@ -21,6 +21,8 @@ from gateway.passing.changes import Change, account_of
 from gateway.upstream import Answered, Lost, NotSent
 
 PATH = r"/{version:v[0-9]+\.[0-9]+}/{path:[\s\S]*}"
+UNVERSIONED = r"/{path:[0-9]+(?:/[a-z_]*)?}"
+"""Graph takes paths without a version, and some clients leave it out."""
 
 
 async def pass_on(request: web.Request) -> web.StreamResponse:
@@ -42,7 +44,7 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
     query = _query(request, asked, caller)
     if asked.changes:
         return await _change(request, asked, caller, query)
-    url = gateway.upstream.url(_path(request)).with_query(query)
+    url = gateway.upstream.url(cloud.graph_path(request)).with_query(query)
     return await _read(
         request, asked, await gateway.upstream.open(request.method, url, headers=relay.asked(request))
     )
@@ -83,7 +85,7 @@ async def _change(
         headers[hdrs.CONTENT_TYPE] = body.content_type
     if isinstance(body, forms.Form) and body.length is not None:
         headers[hdrs.CONTENT_LENGTH] = str(body.length)
-    url = gateway.upstream.url(_path(request)).with_query(query)
+    url = gateway.upstream.url(cloud.graph_path(request)).with_query(query)
     sent = body if isinstance(body, forms.Form) else BytesIO(body.data) if body.data else None
     response = await gateway.upstream.open(request.method, url, headers=headers, body=sent)
     if isinstance(body, forms.Form) and body.fault:
@@ -99,7 +101,7 @@ async def _kind(request: web.Request, query: MultiDict[str]) -> str:
     Raises ProblemError where it is nothing that callers may change, or WhatsApp doesn't say.
     """
     bound = {name: value for name, value in query.items() if name == "phone_number_id"}
-    outcome = await request.app[GATEWAY].upstream.get(_path(request), bound)
+    outcome = await request.app[GATEWAY].upstream.get(cloud.graph_path(request), bound)
     if not isinstance(outcome, Answered):
         raise errors.ProblemError(relay.not_reached())
     if outcome.status != HTTPStatus.OK:
@@ -168,7 +170,3 @@ def _query(request: web.Request, asked: Allowed, caller: ApiKey) -> MultiDict[st
         )
     query["phone_number_id"] = named[0]
     return query
-
-
-def _path(request: web.Request) -> str:
-    return f"{request.match_info['version']}/{request.match_info['path'].rstrip('/')}"
