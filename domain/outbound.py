@@ -207,6 +207,7 @@ def _send(body: Json, dialect: _Dialect) -> SendRequest | Malformed:
     whom = _whom(body, dialect)
     if isinstance(whom, Malformed):
         return whom
+    body = _unpacked(body)
     word = _content_type(body, dialect)
     if isinstance(word, Malformed):
         return word
@@ -283,6 +284,19 @@ def _content_type(body: Json, dialect: _Dialect) -> str | Malformed:
     if not isinstance(content, expected):
         return Malformed(dialect.wrong, shown, f"What type names ({shown}) must be {shape}.")
     return word
+
+
+def _unpacked(body: Json) -> Json:
+    """The body with its content read where that came as JSON in a string, as Graph reads it too."""
+    word = body.get("type", "text")
+    content = body.get(word) if isinstance(word, str) else None
+    if not isinstance(content, str):
+        return body
+    try:
+        found = _DECODER.decode(content)
+    except (ValueError, RecursionError):
+        return body
+    return body if _is_deeper(found, _DEEPEST - 1) else body | {word: found}
 
 
 def _template(body: Json) -> tuple[str | None, str | None]:

@@ -354,3 +354,16 @@ def test_no_hsm_is_too_odd_to_be_judged(hsm: dict[str, Any]) -> None:
         case Malformed(code=code, field=field):
             assert code in (1008, 1009)
             assert field.startswith("hsm")
+
+
+def test_content_that_came_as_json_in_a_string_is_read() -> None:
+    contacts = [{"name": {"formatted_name": "Bo"}}]
+    asked = cloud(without("text") | {"type": "contacts", "contacts": json.dumps(contacts)})
+    assert upstream_body(asked, "x")["contacts"] == contacts
+
+
+@pytest.mark.parametrize("content", ["no JSON", '"text"', "[1]", "{" * 200, '{"a":' * 101 + "1" + "}" * 101])
+def test_a_string_that_is_no_such_json_is_no_content(content: str) -> None:
+    asked = parse_cloud(as_bytes(TEXT | {"text": content}))
+    assert isinstance(asked, Malformed)
+    assert (asked.code, asked.field) == (131009, "text")
