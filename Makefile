@@ -1,9 +1,11 @@
 # Everything runs in .venv; uv makes it from the lock file.
 UV := .venv/bin/uv
+JAVASCRIPT := tests/conformance/js
+CLIENTS := $(JAVASCRIPT)/node_modules/.package-lock.json
 
-.PHONY: install run test machine fuzz lint types format bench chaos soak flat clean
+.PHONY: install run test conformance machine fuzz lint types format bench chaos soak flat clean
 
-install: .venv/installed
+install: .venv/installed $(CLIENTS)
 
 .venv/installed: pyproject.toml uv.lock
 	@test -x .venv/bin/python || python3 -m venv .venv
@@ -11,12 +13,21 @@ install: .venv/installed
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --all-extras
 	@touch $@
 
-run: install
+# The published clients that tests/conformance runs; without them only these tests fail.
+$(CLIENTS): $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json $(JAVASCRIPT)/.npmrc
+	@cd $(JAVASCRIPT) && npm ci --loglevel=error >/dev/null && touch node_modules/.package-lock.json \
+	  || echo "No clients of JavaScript (npm ci failed, or no npm): tests/conformance will fail."
+
+run: .venv/installed
 	@.venv/bin/ledgerline serve --sandbox
 
 # Most tests wait for a database, a socket or a clock. The tests of a file share what they begin with.
 test: install
 	.venv/bin/pytest -n 2 --dist loadfile
+
+# Writes docs/conformance.md by what the clients can do.
+conformance: install
+	CONFORMANCE=write .venv/bin/pytest -n 2 --dist loadfile tests/conformance
 
 machine: install
 	MACHINE_EXAMPLES=500 MACHINE_STEPS=30 .venv/bin/pytest tests/gateway/test_send_machine.py

@@ -11,12 +11,20 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from conformance.matrix import Matrix
 
 from gateway.store.embedded import Embedded
 from gateway.store.migrate import migrate
 from gateway.store.postgres import Pool, connect_pool
 
 SCHEMA = "ledgerline"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several processes, the one that gets all reports keeps the matrix of docs/conformance.md."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Matrix())
+
 
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 """Nobody needs what a test leaves."""
@@ -67,9 +75,9 @@ async def database(cluster: str, template: str) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def databases(cluster: str, template: str) -> Callable[[], AbstractAsyncContextManager[str]]:
-    """Makes any number of such databases, for tests that need one for each example."""
+    """Makes any number of such databases, for tests that need one for each example, or share one."""
     return lambda: asynccontextmanager(_database)(cluster, template)
 
 

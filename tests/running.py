@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -116,24 +117,25 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
-def start(database: str, tmp_path: Any) -> Start:
+def start(database: str, tmp_path: Path) -> Start:
     """Starts a gateway on the test's database; arguments are settings."""
+    return lambda **given: started(database, tmp_path, **given)
 
-    @asynccontextmanager
-    async def run(**given: Any) -> AsyncIterator[Running]:
-        clock = SandboxClock(tmp_path / "sandbox-clock")
-        simulator = create_simulator(callback_url="http://127.0.0.1:9", clock=clock)
-        async with graph.serving(graph.graph_app(simulator), simulator) as upstream:
-            # Without an account's id nothing asks for its templates, so the log holds what a test does.
-            own = {"upstream_url": upstream, "waba": None}
-            settings: Settings = load(**dict(sandboxed.SETTINGS) | own | given)
-            databases = Databases(database, database, (base64.b64decode(MASTER_KEY),))
-            app = create_app(settings, databases, clock=clock.now)
-            controls.add_controls(app, simulator)
-            async with listening(app, simulator) as running:
-                yield running
 
-    return run
+@asynccontextmanager
+async def started(database: str, directory: Path, **given: Any) -> AsyncIterator[Running]:
+    """A gateway on this database, with the sandbox's settings and those given."""
+    clock = SandboxClock(directory / "sandbox-clock")
+    simulator = create_simulator(callback_url="http://127.0.0.1:9", clock=clock)
+    async with graph.serving(graph.graph_app(simulator), simulator) as upstream:
+        # Without an account's id nothing asks for its templates, so the log holds what a test does.
+        own = {"upstream_url": upstream, "waba": None}
+        settings: Settings = load(**dict(sandboxed.SETTINGS) | own | given)
+        databases = Databases(database, database, (base64.b64decode(MASTER_KEY),))
+        app = create_app(settings, databases, clock=clock.now)
+        controls.add_controls(app, simulator)
+        async with listening(app, simulator) as running:
+            yield running
 
 
 @asynccontextmanager
