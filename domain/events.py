@@ -286,6 +286,26 @@ class AccountNoticeReceived(Event):
     """What WhatsApp answered to the change; None: it was about to be passed on."""
 
 
+class DestinationChanged(Event):
+    """A destination of deliveries was made, changed or stopped, by whom or why."""
+
+    TOPIC = "DestinationChanged"
+
+    destination: str
+    """Its id."""
+    name: str
+    event: str
+    """added, changed, rotated, paused, resumed, disabled, removed, redelivered."""
+    state: str
+    """active, paused, disabled; of a removed one the last."""
+    reason: str | None = None
+    """Why deliveries stopped, where nobody ordered it."""
+    caller: str | None = None
+    """Name of the API key, `command line` or `settings`."""
+    position: int | None = None
+    """Redelivered from here on; None: what had failed."""
+
+
 class UnrecognisedReceived(Event):
     """Something signed by WhatsApp that we do not understand; kept whole in `sealed`."""
 
@@ -355,6 +375,7 @@ TOPICS: Final[dict[str, type[Event]]] = {
         TemplateChanged,
         LineChanged,
         AccountNoticeReceived,
+        DestinationChanged,
         UnrecognisedReceived,
     )
 }

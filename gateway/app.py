@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 from aiohttp import web
 
+from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
 from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.billing import Bills
+from gateway.deliveries.engine import Deliveries
+from gateway.deliveries.guard import Guard, networks
+from gateway.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
 from gateway.logs import get_logger, where
@@ -27,7 +32,8 @@ from gateway.replay import Where, change_over
 from gateway.retention import forget_old_content
 from gateway.sends.recovery import Recovery
 from gateway.sends.settler import Settler
-from gateway.settings import Settings, master_key_bytes
+from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.store.deliveries import DeliveryTables
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken
@@ -146,6 +152,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             clock=clock,
             metrics=metrics,
         )
+        guard = Guard(networks(settings.destinations_private))
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -168,11 +175,15 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             runner=runner,
             tail=tail,
             settler=settler,
+            destinations=Destinations(log, pool, schema, clock=clock, guard=guard, lines=settings.lines),
             openers=DEFAULT.with_overrides(settings.openers),
             words=settings.words,
             metrics=metrics,
         )
-        for name, work in _works(gateway).items():
+        for name, given in settings.destination.items():
+            await _apply(gateway.destinations, name, given)
+        works = {**_works(gateway), "deliveries": _deliveries(gateway, guard).run}
+        for name, work in works.items():
             stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         try:
             yield gateway
@@ -198,6 +209,25 @@ def _works(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
         "retention": partial(forget_old_content, log, clock, gateway.settings.retention_months),
         "templates": gateway.template_sync.run,
     }
+
+
+async def _apply(destinations: Destinations, name: str, given: Mapping[str, Any]) -> None:
+    try:
+        await destinations.apply(name, given)
+    except NoDestinationError as error:
+        raise SettingsError([f"LEDGERLINE_DESTINATION: {name}.{error}"]) from None
+
+
+def _deliveries(gateway: Gateway, guard: Guard) -> Deliveries:
+    return Deliveries(
+        gateway.destinations,
+        gateway.log,
+        gateway.tail,
+        DeliveryTables(gateway.pool, gateway.settings.schema_name, owner=uuid4()),
+        account=gateway.settings.waba or "0",
+        clock=gateway.clock,
+        guard=guard,
+    )
 
 
 async def _end_streams(app: web.Application) -> None:

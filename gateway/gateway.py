@@ -14,6 +14,7 @@ from domain.consent_words import ConsentWords
 from domain.openers import Openers
 from gateway.auth import Keys
 from gateway.billing import Bills
+from gateway.destinations import Destinations
 from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
@@ -63,6 +64,7 @@ class Gateway:
     runner: Runner
     tail: Tail
     settler: Settler
+    destinations: Destinations
     openers: Openers
     words: ConsentWords
     metrics: Metrics

@@ -11,6 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -36,6 +38,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableError
 
 from domain.consent_words import DEFAULT_WORDS, NO_WORDS, ConsentWords
+from domain.destinations.asked import NoDestinationError, asked
 from domain.openers import DEFAULT
 from domain.policy import ConsentRule, Rules
 from domain.templates import Drift
@@ -98,6 +101,8 @@ class Settings(BaseSettings):
     stop_words: Annotated[tuple[str, ...], NoDecode] = ()
     start_words: Annotated[tuple[str, ...], NoDecode] = ()
     openers: dict[str, bool] = {}
+    destinations_private: Annotated[tuple[str, ...], NoDecode] = ()
+    destination: dict[str, dict[str, Any]] = Field({}, repr=False)
     line: dict[str, LineSettings] = {}
 
     @model_validator(mode="wrap")
@@ -109,7 +114,15 @@ class Settings(BaseSettings):
             wrong = [_problem(dict(item)) for item in error.errors(include_input=False)]
             raise SettingsError(wrong + _missing(values)) from None
 
-    @field_validator("master_key", "lines", "app_secrets", "stop_words", "start_words", mode="before")
+    @field_validator(
+        "master_key",
+        "lines",
+        "app_secrets",
+        "stop_words",
+        "start_words",
+        "destinations_private",
+        mode="before",
+    )
     @classmethod
     def _commas(cls, value: object) -> object:
         return _split(value)
@@ -138,6 +151,31 @@ class Settings(BaseSettings):
         for line in value:
             if not (line.isascii() and line.isdigit()):
                 raise ValueError(f"{line!r} is no phone_number_id: digits only, with commas between")
+        return value
+
+    @field_validator("destination")
+    @classmethod
+    def _destinations(
+        cls, value: dict[str, dict[str, Any]], info: ValidationInfo
+    ) -> dict[str, dict[str, Any]]:
+        """The form alone: where a URL leads is judged for each connection."""
+        for name, given in value.items():
+            try:
+                wanted = asked({**given, "name": name}, lines=info.data.get("lines", ()))
+            except NoDestinationError as error:
+                raise ValueError(f"{name}.{error}") from None
+            if wanted.secret is None:
+                raise ValueError(f"{name}.secret must be given: nobody would see one that is made")
+        return value
+
+    @field_validator("destinations_private")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"{text!r} is no network, such as 10.0.0.0/8 or 127.0.0.1") from None
         return value
 
     @field_validator("master_key")

@@ -109,9 +109,10 @@ def _of_lists(at: Context, value: Json, lists: Mapping[str, Translate]) -> Itera
         if translate is None or not isinstance(items, list):
             yield at, {name: items}, _unrecognised("unknown key")
             continue
+        inside = at.in_list(name)
         for item in items:
             if isinstance(item, dict):
-                yield at, item, translate
+                yield inside, item, translate
             else:
                 yield at, {name: item}, _unrecognised("not an object")
 

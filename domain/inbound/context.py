@@ -10,9 +10,9 @@ from uuid import UUID
 
 from domain.consent_words import DEFAULT_WORDS, ConsentWords
 from domain.events import Event, UnrecognisedReceived
-from domain.facts import Account, Fact, Item, Line, Subject
+from domain.facts import Account, Fact, Item, Line, Person, Subject
 from domain.ids import Ids
-from domain.inbound import wire
+from domain.inbound import whom, wire
 from domain.inbound.wire import Json
 from domain.openers import Openers
 
@@ -37,6 +37,12 @@ class Context:
     """live, echo, history or standby."""
     contacts: Sequence[Json] = ()
     """The people whom the value names."""
+    metadata: Json | None = None
+    """The line as WhatsApp names it."""
+    list_name: str | None = None
+    """The list of the value that the item stood in; None where the value is the item."""
+    chunk: Json | None = None
+    """Of a history: what its chunk says of itself."""
 
     @property
     def public_field(self) -> str:
@@ -60,6 +66,25 @@ class Context:
             line=wire.object_id(wire.inner(value, "metadata").get("phone_number_id")),
             source=source,
             contacts=wire.objects(value.get("contacts")),
+            metadata=wire.inner(value, "metadata") or None,
+        )
+
+    def in_list(self, name: str, chunk: Json | None = None) -> Context:
+        """The place of the items of one of the value's lists, or of a history's chunk."""
+        return Context(
+            self.ids,
+            self.openers,
+            self.recorded_at,
+            self.words,
+            self.account,
+            self.time,
+            self.field,
+            self.line,
+            self.source,
+            self.contacts,
+            self.metadata,
+            name,
+            chunk,
         )
 
     def times(self, timestamp: object) -> Json:
@@ -79,16 +104,29 @@ class Context:
         private: Json,
         group_id: str | None = None,
     ) -> Fact:
-        """A fact of this place."""
-        return Fact(
-            event,
-            self.line,
-            subject,
-            key,
-            self.recorded_at,
-            wire.without_none(public),
-            wire.without_none(private),
-            group_id,
+        """A fact of this place; with an item goes where it stood, so that it can be put there again."""
+        private = wire.without_none(private)
+        if "item" in private:
+            private["envelope"] = self._envelope(subject)
+        public = wire.without_none(public)
+        return Fact(event, self.line, subject, key, self.recorded_at, public, private, group_id)
+
+    def _envelope(self, subject: Subject) -> Json:
+        """Where an item stood; of the contacts only its own, since others' data is under other keys."""
+        own: Json = {}
+        if isinstance(subject, Person | Item):
+            aliases = subject.aliases if isinstance(subject, Person) else ()
+            own = whom.contact_of(aliases, self.contacts)
+        return wire.without_none(
+            {
+                "account": self.account,
+                "time": self.time,
+                "field": self.field,
+                "list": self.list_name,
+                "metadata": self.metadata,
+                "contacts": [own] if own else None,
+                "chunk": self.chunk,
+            }
         )
 
     def content_key(self, item: Any) -> UUID:

@@ -99,6 +99,7 @@ def history(at: Context, chunk: Json) -> Iterator[Fact]:
     threads = wire.objects(chunk.get("threads"))
     about = [{name: value for name, value in thread.items() if name != "messages"} for thread in threads]
     yield notices.about_owner(at, chunk | {"threads": about})
+    at = at.in_list("history", wire.inner(chunk, "metadata"))
     for thread in threads:
         customer = whom.identifiers(thread.get("id"))
         for item in wire.objects(thread.get("messages")):

@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.api import (
     billing,
     delivery,
+    destinations,
     events,
     explanation,
     feed,
@@ -48,6 +49,14 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/reports/windows", open_windows.windows)
     app.router.add_get("/api/templates", lines.templates)
     app.router.add_post("/api/templates/sync", lines.sync_templates)
+    app.router.add_get("/api/destinations", destinations.listing)
+    app.router.add_post("/api/destinations", destinations.add)
+    app.router.add_get("/api/destinations/{id}", destinations.one)
+    app.router.add_patch("/api/destinations/{id}", destinations.change)
+    app.router.add_delete("/api/destinations/{id}", destinations.remove)
+    app.router.add_post("/api/destinations/{id}/rotate", destinations.rotate)
+    app.router.add_post("/api/destinations/{id}/resume", destinations.resume)
+    app.router.add_post("/api/destinations/{id}/redeliver", destinations.redeliver)
     app.router.add_get("/openapi.json", openapi)
 
 

@@ -24,11 +24,17 @@ async def events(gateway: Gateway, recorded: list[Recorded], caller: ApiKey) -> 
     if caller.may(Scope.CONTENT):
         opened = await gateway.log.opened([one.event for one in recorded])
         for view, one, content in zip(shown, recorded, opened, strict=True):
-            if content is not None:
-                view["data"]["opened"] = content
-            elif one.event.sealed is not None:
-                view["data"]["erased"] = True
+            with_content(view, one, content)
     return shown
+
+
+def with_content(view: dict[str, Any], recorded: Recorded, content: dict[str, Any] | None) -> dict[str, Any]:
+    """The event with what was sealed, or with the word that its key is gone."""
+    if content is not None:
+        view["data"]["opened"] = content
+    elif recorded.event.sealed is not None:
+        view["data"]["erased"] = True
+    return view
 
 
 async def page(gateway: Gateway, caller: ApiKey, found: list[Recorded], last: int) -> web.Response:

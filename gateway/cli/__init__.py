@@ -10,7 +10,7 @@ import cyclopts
 
 from gateway import doctor as examination
 from gateway.audit import AuditError
-from gateway.cli import audit, imports, projections, rates, report, serve
+from gateway.cli import audit, destinations, imports, projections, rates, report, serve
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
@@ -19,9 +19,9 @@ from gateway.store.keyring import WrongMasterKeyError
 app = cyclopts.App(
     name="ledgerline", help="A messaging gateway in front of WhatsApp that remembers everything."
 )
-for command in (serve.serve, serve.simulate, projections.rebuild):
+for command in (serve.serve, serve.simulate, projections.rebuild, destinations.redeliver):
     app.command(command)
-for group in (audit, imports, projections, rates, report):
+for group in (audit, destinations, imports, projections, rates, report):
     app.command(group.app)
 
 

@@ -22,6 +22,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "access_token": ACCESS_TOKEN,
     "app_secrets": (APP_SECRET,),
     "verify_token": VERIFY_TOKEN,
+    "destinations_private": ("127.0.0.0/8", "::1/128"),
     "api_keys": (f"sandbox:{API_KEY}:send+read+content+admin",),
 }
 """The gateway's settings with the simulator as its account."""

@@ -46,6 +46,7 @@ class Log:
     ) -> None:
         self.log_id = log_id
         self.ids = ids
+        self.masters = opener.masters
         self._directory = directory
         self._opener = opener
         self._writer = writer

@@ -41,7 +41,7 @@ class Opener:
         self._pool = pool
         self._keys_sql = load("gateway.store", "directory.sql", schema)["keys"]
         self._log_id = log_id
-        self._masters = masters
+        self.masters = masters
         self._monotonic = monotonic
         self._keys: dict[tuple[UUID, int], SubjectKey | None] = {}
         self._since = 0.0
@@ -73,7 +73,7 @@ class Opener:
             for row in await self._pool.fetch(self._keys_sql, subjects, months):
                 one = row["person_id"], row["month"]
                 wrapped = Wrapped(row["wrapped"], row["master_id"])
-                secret = self._masters.unwrap(wrapped, bound_to(self._log_id, *one))
+                secret = self.masters.unwrap(wrapped, bound_to(self._log_id, *one))
                 found[one] = SubjectKey(row["person_id"], AESGCM(secret))
             # Only now: others who open at the same time must not take a key for gone.
             known |= found

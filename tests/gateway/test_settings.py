@@ -49,6 +49,7 @@ EVERY: dict[str, tuple[str, str, Any]] = {
     "STOP_WORDS": ("stop_words", "foo, no more", ("foo", "no more")),
     "START_WORDS": ("start_words", "bar", ("bar",)),
     "SILENCE_MINUTES": ("silence_minutes", "5", 5),
+    "DESTINATIONS_PRIVATE": ("destinations_private", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "RETENTION_MONTHS": ("retention_months", "6", 6),
 }
 
@@ -92,7 +93,7 @@ def test_every_setting_is_read_from_its_variable_and_from_a_file(
 
 def test_no_setting_has_been_left_out_here() -> None:
     fields = {field for field, _, _ in EVERY.values()}
-    assert set(Settings.model_fields) - fields == {"openers", "line"}
+    assert set(Settings.model_fields) - fields == {"openers", "line", "destination"}
 
 
 def test_what_is_not_set_has_the_documented_default() -> None:

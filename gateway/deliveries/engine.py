@@ -1,0 +1,120 @@
+"""All deliveries of a gateway: leases are renewed, lanes begin and end, and what happened is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from gateway.deliveries.guard import Guard
+from gateway.deliveries.lane import Lane, Surroundings
+from gateway.deliveries.leases import Leases
+from gateway.deliveries.rendering import Rendering
+from gateway.deliveries.slot import Slot, Spec
+from gateway.destinations import Destinations
+from gateway.logs import Sparing
+from gateway.store.deliveries import DeliveryTables
+from gateway.store.log import Log
+from gateway.store.postgres import DATABASE_GONE
+from gateway.store.tail import Tail
+
+TICK: Final = 1.0
+"""Seconds between two renewals; as often is kept what was delivered."""
+FINISH: Final = 12.0
+"""Seconds that a shutdown gives to deliveries on their way: longer than one may take."""
+
+_AWAY: Final = (asyncpg.PostgresError, *DATABASE_GONE)
+_LOG: Final = Sparing(every=60.0)
+
+
+class Deliveries:
+    """One for each gateway; any number may work on one log."""
+
+    def __init__(
+        self,
+        destinations: Destinations,
+        log: Log,
+        tail: Tail,
+        tables: DeliveryTables,
+        *,
+        account: str,
+        clock: Callable[[], datetime],
+        guard: Guard,
+    ) -> None:
+        """`account`: the WABA."""
+        self._destinations = destinations
+        self._tables = tables
+        self._leases = Leases(self._tables)
+        rendering = Rendering(log, account=account)
+        self._around = Surroundings(log, tail, self._tables, self._leases, rendering, clock)
+        self._guard = guard
+        self._slots: dict[UUID, Slot] = {}
+
+    async def run(self) -> None:
+        """Deliver until cancelled; outlives the loss of the database."""
+        try:
+            while True:
+                try:
+                    await self._tick()
+                except _AWAY as error:
+                    _LOG.warning("deliveries wait for the database", error=type(error).__name__)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK):
+                        await self._destinations.changed.wait()
+                self._destinations.changed.clear()
+        finally:
+            with contextlib.suppress(*_AWAY):
+                await self._stop()
+
+    async def _tick(self) -> None:
+        revisions = await self._tables.revisions()
+        if not revisions and not self._slots:
+            return
+        await self._leases.renew()
+        self._want(revisions)
+        await self.keep([slot.lane for slot in self._slots.values() if slot.lane])
+        surplus = self._leases.owned - self._leases.keep
+        if surplus and all(slot.partitions.isdisjoint(surplus) for slot in self._slots.values()):
+            await self._leases.release(surplus)
+
+    def _want(self, revisions: dict[UUID, int]) -> None:
+        """Have a lane for each active destination, as it is now, of the partitions that remain ours."""
+        for destination, slot in list(self._slots.items()):
+            if destination not in revisions:
+                slot.want(None)
+            if slot.is_over:
+                del self._slots[destination]
+        for destination, revision in revisions.items():
+            if destination not in self._slots:
+                self._slots[destination] = Slot(
+                    destination, self._destinations, self._around, self._guard, self.keep
+                )
+            self._slots[destination].want(Spec(revision, self._leases.keep))
+
+    async def keep(self, lanes: list[Lane]) -> None:
+        """Keep what was delivered: after a crash it is not delivered again."""
+        notes = [(lane, note) for lane in lanes for note in lane.notes()]
+        if not notes:
+            return
+        try:
+            await self._tables.advance([note for _, note in notes], self._around.clock())
+        except _AWAY:
+            for lane, note in notes:
+                lane.unnoted(note)
+            raise
+
+    async def _stop(self) -> None:
+        """Let deliveries on their way end, and leave the partitions to others."""
+        for slot in self._slots.values():
+            slot.want(None)
+        if self._slots:
+            await asyncio.wait([slot.task for slot in self._slots.values()], timeout=FINISH)
+            for slot in self._slots.values():
+                slot.task.cancel()
+            await asyncio.wait([slot.task for slot in self._slots.values()])
+            await self._leases.leave()

@@ -1,0 +1,83 @@
+"""The way out to one destination: connections of its own, no redirects, and what came of it as a value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import aiohttp
+
+from gateway.deliveries.guard import Guard, RefusedAddressError
+
+TIMEOUT: Final = 10.0
+"""Seconds that a destination has for one delivery."""
+CONNECT: Final = 5.0
+AT_ONCE: Final = 16
+"""Deliveries to one destination at the same time."""
+_READ: Final = 64 * 1024
+"""Bytes of an answer that are read, so that its connection can be used again; nobody looks at them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a POST: a status, or the class of what went wrong."""
+
+    status: int | None
+    error: str | None
+    retry_after: str | None
+    seconds: float
+
+
+class Poster:
+    """Posts to one URL. Close it."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], guard: Guard) -> None:
+        self._url = url
+        self._session = aiohttp.ClientSession(
+            headers={"User-Agent": "Ledgerline", **headers},
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT, sock_connect=CONNECT),
+            connector=aiohttp.TCPConnector(
+                limit=AT_ONCE, socket_factory=guard.socket_for(tls=url.lower().startswith("https:"))
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST once, or twice where a connection that had been idle turns out to be closed."""
+        began = time.perf_counter()
+        try:
+            status, retry_after = await self._post(body, headers)
+        except RefusedAddressError:
+            return _failed("RefusedAddress", began)
+        except aiohttp.ClientConnectorError as error:
+            refused = isinstance(error.os_error, RefusedAddressError)
+            return _failed("RefusedAddress" if refused else type(error).__name__, began)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _failed(type(error).__name__, began)
+        return Answer(status, None, retry_after, time.perf_counter() - began)
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None]:
+        try:
+            return await self._once(body, headers)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise
+            return await self._once(body, headers)
+
+    async def _once(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None]:
+        async with self._session.post(
+            self._url, data=BytesIO(body), headers=headers, allow_redirects=False
+        ) as answer:
+            await answer.content.read(_READ)
+            return answer.status, answer.headers.get("Retry-After")
+
+
+def _failed(error: str, began: float) -> Answer:
+    return Answer(None, error, None, time.perf_counter() - began)

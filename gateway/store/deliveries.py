@@ -1,0 +1,162 @@
+"""What the deliveries keep: leases of partitions, cursors, and what is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from gateway.store.postgres import Pool
+from projections.sql import load
+
+PARTITIONS: Final = 16
+"""As many rows are in the table; a conversation's partition never changes."""
+LEASE: Final = timedelta(seconds=4)
+"""How long a partition stays with a gateway that is not heard of."""
+
+
+def partition_of(stream: UUID) -> int:
+    """Which partition a conversation is in: its id is a keyed hash already."""
+    return stream.int % PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a destination stands in a partition."""
+
+    partition: int
+    position: int
+    answers: str
+
+
+@dataclass(slots=True)
+class Parked:
+    """An event that could not be delivered, or waits behind one."""
+
+    position: int
+    partition: int
+    conversation: UUID
+    attempts: int
+    parked_at: datetime
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What happened in a partition of a destination since the note before."""
+
+    destination: UUID
+    partition: int
+    position: int
+    delivered: int
+    skipped: int
+    rate: float
+    last_success: datetime | None
+    answers: str
+
+
+class DeliveryTables:
+    """All statements of one gateway, known as `owner`."""
+
+    def __init__(self, pool: Pool, schema: str, *, owner: UUID) -> None:
+        self._pool = pool
+        self._sql = load("gateway.store", "deliveries.sql", schema)
+        self._owner = owner
+
+    async def revisions(self) -> dict[UUID, int]:
+        """The active destinations, and the revision of each."""
+        return {row["id"]: row["revision"] for row in await self._pool.fetch(self._sql["revisions"])}
+
+    async def renew(self) -> tuple[frozenset[int], int]:
+        """The partitions that are still ours, and how many gateways share them all."""
+        await self._pool.execute(self._sql["heartbeat"], self._owner, LEASE)
+        await self._pool.execute(self._sql["bury owners"])
+        ours = await self._pool.fetch(self._sql["renew"], self._owner, LEASE)
+        owners = await self._pool.fetchval(self._sql["owners"])
+        return frozenset(row["partition"] for row in ours), max(1, owners)
+
+    async def take(self, count: int) -> frozenset[int]:
+        """Take at most so many partitions that are nobody's."""
+        rows = await self._pool.fetch(self._sql["take"], self._owner, LEASE, count)
+        return frozenset(row["partition"] for row in rows)
+
+    async def release(self, partitions: Collection[int]) -> None:
+        """Leave partitions to others."""
+        await self._pool.execute(self._sql["release"], self._owner, list(partitions))
+
+    async def leave(self) -> None:
+        """Count no longer among the gateways."""
+        await self._pool.execute(self._sql["leave"], self._owner)
+
+    async def cursors(self, destination: UUID, partitions: Collection[int]) -> list[Cursor]:
+        """Where a destination stands in some partitions, once it went back where that was ordered."""
+        await self._pool.execute(self._sql["go back"], destination, list(partitions))
+        rows = await self._pool.fetch(self._sql["cursors"], destination, list(partitions))
+        return [Cursor(*row) for row in rows]
+
+    async def parked(self, destination: UUID, partitions: Collection[int]) -> list[Parked]:
+        """What waits to be tried again, in order of position."""
+        rows = await self._pool.fetch(self._sql["parked"], destination, list(partitions))
+        return [Parked(*row) for row in rows]
+
+    async def advance(self, notes: Sequence[Note], now: datetime) -> None:
+        """Keep what happened; of partitions that are not ours any more nothing is kept."""
+        await self._pool.execute(
+            self._sql["advance"],
+            self._owner,
+            now,
+            [note.destination for note in notes],
+            [note.partition for note in notes],
+            [note.position for note in notes],
+            [note.delivered for note in notes],
+            [note.skipped for note in notes],
+            [note.rate for note in notes],
+            [note.last_success for note in notes],
+            [note.answers for note in notes],
+        )
+
+    async def park(self, destination: UUID, one: Parked, answer: str | None) -> bool:
+        """Keep an event for later; False when its partition is not ours any more."""
+        stored = await self._pool.fetchval(
+            self._sql["park"],
+            self._owner,
+            destination,
+            one.position,
+            one.partition,
+            one.conversation,
+            one.attempts,
+            one.parked_at,
+            one.next_at,
+            answer,
+        )
+        return stored is not None
+
+    async def failed_again(self, destination: UUID, one: Parked, answer: str) -> None:
+        """Keep when it is tried next."""
+        await self._pool.execute(
+            self._sql["failed again"], destination, one.position, one.attempts, one.next_at, answer
+        )
+
+    async def bury(self, destination: UUID, one: Parked, answer: str) -> None:
+        """Try an event no more."""
+        await self._pool.execute(self._sql["bury"], destination, one.position, one.attempts, answer)
+
+    async def unpark(self, destination: UUID, position: int) -> None:
+        """It was delivered after all."""
+        await self._pool.execute(self._sql["unpark"], destination, position)
+
+    async def state(self, destination: UUID) -> asyncpg.Record | None:
+        """`failing_since` and `last_success` of a destination; None when it was removed."""
+        return await self._pool.fetchrow(self._sql["state"], destination)
+
+    async def failing(self, destination: UUID, now: datetime, next_at: datetime) -> None:
+        """A destination takes nothing; since when is kept from the first time on."""
+        await self._pool.execute(self._sql["failing"], destination, now, next_at)
+
+    async def recovered(self, destination: UUID) -> None:
+        """It takes again."""
+        await self._pool.execute(self._sql["recovered"], destination)
