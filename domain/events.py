@@ -17,6 +17,8 @@ from uuid import UUID
 from eventsourcing.domain import DomainEvent
 from eventsourcing.utils import register_topic
 
+from domain.values import value
+
 Json = dict[str, Any]
 
 
@@ -339,7 +341,7 @@ def make(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recorded:
     """An event in its place in the log."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from domain.events import (
@@ -22,6 +21,7 @@ from domain.events import (
     SendUnknown,
     StatusReceived,
 )
+from domain.values import value
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ _OUTCOMES: Final[Mapping[str, int]] = {"unknown": 1, "failed": 2, "resend": 3, "
 """What is known of one attempt: what settles it outranks what was first seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageState:
     """What is known of one message."""
 
@@ -111,9 +111,9 @@ def fold(state: MessageState, event: Event) -> MessageState:
 
 def merge(a: MessageState, b: MessageState) -> MessageState:
     """What two halves of the same message's events say together."""
-    newest = max(a, b, key=_outcome_rank)
-    failed = min(a, b, key=_failure_rank)
-    priced = _priced(a, b)
+    newest = a if b.outcome is None else max(a, b, key=_outcome_rank)
+    failed = a if b.failed_at is None else min(a, b, key=_failure_rank)
+    priced = a if b.pricing_status is None else _priced(a, b)
     return MessageState(
         requested=a.requested or b.requested,
         refused=a.refused or b.refused,
@@ -122,7 +122,7 @@ def merge(a: MessageState, b: MessageState) -> MessageState:
         outcome=newest.outcome,
         outcome_at=newest.outcome_at,
         outcome_code=newest.outcome_code,
-        reached=max(a.reached, b.reached, key=lambda word: REACHED.get(word or "", 0)),
+        reached=_further(a.reached, b.reached),
         sent_at=_earlier(a.sent_at, b.sent_at),
         delivered_at=_earlier(a.delivered_at, b.delivered_at),
         read_at=_earlier(a.read_at, b.read_at),
@@ -175,6 +175,12 @@ _STEPS: Final[Mapping[type[Event], Callable[[Any], MessageState]]] = {
     SendSettled: _settled,
     StatusReceived: _status,
 }
+
+
+def _further(a: str | None, b: str | None) -> str | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a if REACHED[a] >= REACHED[b] else b
 
 
 def _outcome_rank(state: MessageState) -> tuple[int, int, int, int]:

@@ -8,10 +8,11 @@ when the event was recorded (domain/openers.py) and stands in its `opens`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from domain.events import CallReceived, Event, MessageReceived, SendFailed, StatusReceived
+from domain.values import value
 
 LENGTH: Final = 24 * 3600
 """Seconds a window stays open after its newest opener."""
@@ -23,7 +24,7 @@ REENGAGEMENT: Final = 131047
 """WhatsApp's error code for a free-form send outside the window."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Window:
     """What decides about the window of one conversation: maxima, None where nothing was seen."""
 
@@ -82,6 +83,8 @@ def fold(window: Window, event: Event) -> Window:
 
 def merge(a: Window, b: Window) -> Window:
     """The window of two streams that belong to one person."""
+    if a is EMPTY:
+        return b
     opened_at, opened_by = _newer((a.opened_at, a.opened_by), (b.opened_at, b.opened_by))
     refused_at, refused_by = _newer((a.refused_at, a.refused_by), (b.refused_at, b.refused_by))
     return Window(

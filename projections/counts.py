@@ -19,8 +19,9 @@ from domain.events import (
     StatusReceived,
 )
 from domain.status import MessageState
+from domain.values import value
 from projections.messages import NOBODY, known_as
-from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table
+from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table, to_uuid
 from projections.sql import load
 
 GROUPS: Final = (
@@ -44,7 +45,7 @@ delivered: messages, in groups each participant's, once, at the oldest of delive
 billable_whatsapp, free: the delivered ones by WhatsApp's own pricing; without any they are neither."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CountedSend(Row):
     """The billing terms of a send."""
 
@@ -70,7 +71,7 @@ class CountedSend(Row):
         return self.unknown_at if self.accepted_at is None else self.accepted_at
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CountedDelivery(Row):
     """A message to one person, its delivery and WhatsApp's pricing of it."""
 
@@ -146,7 +147,7 @@ def counted_sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
         match item.event:
             case SendRequested() as event:
                 yield CountedSend(
-                    UUID(event.send_id),
+                    to_uuid(event.send_id),
                     line=event.line,
                     caller=event.caller,
                     kind=event.kind,
@@ -157,13 +158,13 @@ def counted_sends(items: Iterable[Recorded]) -> Iterator[CountedSend]:
                     window_until=_window_until(event),
                 )
             case SendAccepted(send_id=send_id, dispatched_at=at):
-                yield CountedSend(UUID(send_id), accepted=True, accepted_at=at)
+                yield CountedSend(to_uuid(send_id), accepted=True, accepted_at=at)
             case StatusReceived(send_id=str(send_id), dispatched_at=dispatched_at) as event if _counts(event):
-                yield CountedSend(UUID(send_id), accepted=True, accepted_at=dispatched_at)
+                yield CountedSend(to_uuid(send_id), accepted=True, accepted_at=dispatched_at)
             case SendSettled(settled_as="accepted", send_id=send_id):
-                yield CountedSend(UUID(send_id), accepted=True)
+                yield CountedSend(to_uuid(send_id), accepted=True)
             case SendUnknown(send_id=send_id, dispatched_at=at):
-                yield CountedSend(UUID(send_id), unknown_at=at)
+                yield CountedSend(to_uuid(send_id), unknown_at=at)
             case _:
                 pass
 
@@ -174,9 +175,9 @@ def counted_deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
         match item.event:
             case StatusReceived() as event if _counts(event):
                 yield CountedDelivery(
-                    UUID(event.message_key),
-                    UUID(event.participant_key) if event.participant_key else NOBODY,
-                    send_id=UUID(event.send_id) if event.send_id else None,
+                    to_uuid(event.message_key),
+                    to_uuid(event.participant_key) if event.participant_key else NOBODY,
+                    send_id=to_uuid(event.send_id) if event.send_id else None,
                     line=event.line,
                     market=event.market,
                     known=_charged(event),
@@ -185,7 +186,7 @@ def counted_deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
                 )
             case MessageReceived(source="echo") as echo:
                 yield CountedDelivery(
-                    UUID(echo.message_key),
+                    to_uuid(echo.message_key),
                     NOBODY,
                     line=echo.line,
                     type=echo.type,
@@ -193,9 +194,9 @@ def counted_deliveries(items: Iterable[Recorded]) -> Iterator[CountedDelivery]:
                 )
             case SendAccepted() | SendSettled() as outcome if outcome.message_key:
                 yield CountedDelivery(
-                    UUID(outcome.message_key),
+                    to_uuid(outcome.message_key),
                     NOBODY,
-                    send_id=UUID(outcome.send_id),
+                    send_id=to_uuid(outcome.send_id),
                     position=item.position,
                 )
             case _:

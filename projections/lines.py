@@ -17,6 +17,7 @@ from domain.events import (
     SendDispatched,
     StatusReceived,
 )
+from domain.values import value
 from projections.rows import LARGEST, Connection, Folding, Row, Table
 from projections.sql import load
 
@@ -27,7 +28,7 @@ MAX_LAG: Final = 10_000
 """Events the tables may be behind before they no longer tell who is silent: the answer may be among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LineRow(Row):
     """One line; times are the gateway's."""
 

@@ -7,7 +7,7 @@ not be a send of ours: inbound ones, echoes, and whatever other systems send ove
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -26,7 +26,8 @@ from domain.events import (
     StatusReceived,
 )
 from domain.status import MessageState
-from projections.rows import LARGEST, SMALLEST, Folding, Row, Table, fields_of, grouped
+from domain.values import value
+from projections.rows import LARGEST, SMALLEST, Folding, Row, Table, fields_of, grouped, to_uuid
 from projections.sql import load
 
 NOBODY: Final = UUID(int=0)
@@ -72,7 +73,7 @@ def known_as(names: Sequence[str]) -> dict[str, Any]:
     return grouped(len(names) + len(_PRICING) + 2, pack, unpack, status.merge)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendRow(Row):
     """A send of ours, as far as its own events tell."""
 
@@ -100,7 +101,7 @@ class SendRow(Row):
         return (self.known.state,)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReferenceRow(Row):
     """A caller's own reference of a send, as a keyed id."""
 
@@ -108,7 +109,7 @@ class ReferenceRow(Row):
     send_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageRow(Row):
     """A message, for one participant where it went to a group."""
 
@@ -158,7 +159,7 @@ def sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
         match item.event:
             case SendRequested() | SendRefused() as event:
                 yield SendRow(
-                    send_id=UUID(event.send_id),
+                    send_id=to_uuid(event.send_id),
                     request=Request(item.position, event.originator_id, event.timestamp),
                     line=event.line,
                     group_key=_uuid(event.group_key),
@@ -173,9 +174,9 @@ def sends(items: Iterable[Recorded]) -> Iterator[SendRow]:
                     known=status.fold(status.EMPTY, event),
                 )
             case SendDispatched() as event:
-                yield SendRow(UUID(event.send_id), line=event.line, dispatched=event.attempt)
+                yield SendRow(to_uuid(event.send_id), line=event.line, dispatched=event.attempt)
             case SendAccepted() | SendFailed() | SendUnknown() | SendSettled() as event:
-                yield SendRow(UUID(event.send_id), line=event.line, known=status.fold(status.EMPTY, event))
+                yield SendRow(to_uuid(event.send_id), line=event.line, known=status.fold(status.EMPTY, event))
             case _:
                 pass
 
@@ -185,7 +186,7 @@ def references(items: Iterable[Recorded]) -> Iterator[ReferenceRow]:
     for item in items:
         if isinstance(item.event, SendRequested | SendRefused):
             for reference in item.event.references or ():
-                yield ReferenceRow(UUID(reference), UUID(item.event.send_id))
+                yield ReferenceRow(to_uuid(reference), to_uuid(item.event.send_id))
 
 
 def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
@@ -195,7 +196,7 @@ def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
         match item.event:
             case MessageReceived() as event:
                 yield MessageRow(
-                    UUID(event.message_key),
+                    to_uuid(event.message_key),
                     NOBODY,
                     origin,
                     at=event.at_used,
@@ -208,7 +209,7 @@ def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
                 )
             case StatusReceived() as event:
                 yield MessageRow(
-                    UUID(event.message_key),
+                    to_uuid(event.message_key),
                     _uuid(event.participant_key) or NOBODY,
                     origin,
                     at=event.at_used,
@@ -221,12 +222,12 @@ def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
                 )
             case SendAccepted() | SendSettled() as outcome if outcome.message_key:
                 yield MessageRow(
-                    UUID(outcome.message_key),
+                    to_uuid(outcome.message_key),
                     NOBODY,
                     origin,
                     line=outcome.line,
                     direction=OUTBOUND,
-                    send_id=UUID(outcome.send_id),
+                    send_id=to_uuid(outcome.send_id),
                     known=MessageState(accepted=True),
                 )
             case _:
@@ -234,4 +235,4 @@ def messages(items: Iterable[Recorded]) -> Iterator[MessageRow]:
 
 
 def _uuid(text: str | None) -> UUID | None:
-    return None if text is None else UUID(text)
+    return None if text is None else to_uuid(text)

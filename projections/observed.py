@@ -10,8 +10,9 @@ from uuid import UUID
 
 from domain.events import Recorded, SendRefused, SendRequested
 from domain.policy import REFUSALS
+from domain.values import value
 from projections.messages import MessagesProjection
-from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table
+from projections.rows import LARGEST, SMALLEST, Connection, Folding, Row, Table, to_uuid
 from projections.sql import load
 
 GROUPS: Final = ("line", "reason", "caller", "face", "type")
@@ -26,7 +27,7 @@ COUNTS: Final = ("sends", "observed", *FOUND)
 """observed: what enforcing would have refused, the sum of right, wrong, undecided and failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DecidedSend(Row):
     """A send as the policy judged it."""
 
@@ -145,7 +146,7 @@ def _decided(items: Iterable[Recorded]) -> Iterator[DecidedSend]:
 
 def _row(position: int, event: SendRequested | SendRefused, verdict: str) -> DecidedSend:
     return DecidedSend(
-        send_id=UUID(event.send_id),
+        send_id=to_uuid(event.send_id),
         position=position,
         decided_at=event.timestamp,
         line=event.line,

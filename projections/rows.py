@@ -14,8 +14,10 @@ from functools import cache
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
 
 import asyncpg
+import asyncpg.pgproto.pgproto
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.events import Recorded
@@ -25,7 +27,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 
 class Row(Protocol):
-    """Base of frozen dataclasses with a table's fields, in its order: the key's first, without a rule."""
+    """Base of values (domain/values.py) that are a table's fields in order: the key first, without a rule."""
 
     __slots__ = ()
 
@@ -36,6 +38,9 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+
+to_uuid: Final[Callable[[str], UUID]] = asyncpg.pgproto.pgproto.UUID
+"""A UUID from how a recorded event writes it, at a tenth of the standard library's time."""
 
 _TURN: Final = 200
 """Rows that are merged in one go, some milliseconds; requests are served beside a long page."""

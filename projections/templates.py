@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from domain.events import Recorded, TemplateChanged
 from domain.templates import SYNCED
+from domain.values import value
 from projections.rows import Connection, Folding, Row, Table, fields_of, from_record
 from projections.sql import load
 
@@ -42,7 +43,7 @@ class Definition(NamedTuple):
     """Of the event that holds them, sealed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TemplateRow(Row):
     """A template in one language."""
 

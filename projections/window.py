@@ -34,6 +34,7 @@ from domain.events import (
     Undecodable,
     UnrecognisedReceived,
 )
+from domain.values import value
 from domain.window import EMPTY, Window
 from projections.rows import (
     LARGEST,
@@ -76,7 +77,7 @@ _STORED = 5 + len(_WINDOW) + 2 * len(Choice._fields) + 1
 _EVENT = ("notification_id", "stream", "originator_version", "topic", "state")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WindowRow(Row):
     """The window and the consent of one stream, folded up to `version`."""
 
