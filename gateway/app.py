@@ -59,6 +59,9 @@ MAX_BODY: Final = 4 * 1024 * 1024
 DRAIN: Final = 30.0
 """Seconds that a shutdown waits for sends that have left."""
 
+DELIVERY_CONNECTIONS: Final = 3
+"""To the database, for deliveries alone: whatever they wait for, callbacks and sends don't."""
+
 
 def utc_now() -> datetime:
     """The machine's clock."""
@@ -182,7 +185,8 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         )
         for name, given in settings.destination.items():
             await _apply(gateway.destinations, name, given)
-        works = {**_works(gateway), "deliveries": _deliveries(gateway, guard).run}
+        own = await stack.enter_async_context(connect_pool(databases.url, schema, size=DELIVERY_CONNECTIONS))
+        works = {**_works(gateway), "deliveries": _deliveries(gateway, own, guard).run}
         for name, work in works.items():
             stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         try:
@@ -218,12 +222,12 @@ async def _apply(destinations: Destinations, name: str, given: Mapping[str, Any]
         raise SettingsError([f"LEDGERLINE_DESTINATION: {name}.{error}"]) from None
 
 
-def _deliveries(gateway: Gateway, guard: Guard) -> Deliveries:
+def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
     return Deliveries(
         gateway.destinations,
         gateway.log,
         gateway.tail,
-        DeliveryTables(gateway.pool, gateway.settings.schema_name, owner=uuid4()),
+        DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4()),
         account=gateway.settings.waba or "0",
         clock=gateway.clock,
         guard=guard,
