@@ -42,6 +42,10 @@ from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
+from gateway.vault.fetch import Fetcher
+from gateway.vault.place import store_of
+from gateway.vault.sweep import Sweep
+from gateway.vault.vault import Vault
 from gateway.works import go_on
 from projections import catalogue
 from projections.counts import CountsProjection
@@ -156,6 +160,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             metrics=metrics,
         )
         guard = Guard(networks(settings.destinations_private))
+        store = store_of(settings)
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -182,6 +187,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             openers=DEFAULT.with_overrides(settings.openers),
             words=settings.words,
             metrics=metrics,
+            vault=Vault(store, log, pool, schema) if store else None,
         )
         for name, given in settings.destination.items():
             await _apply(gateway.destinations, name, given)
@@ -212,6 +218,7 @@ def _works(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
         "recovery": recovery.run,
         "retention": partial(forget_old_content, log, clock, gateway.settings.retention_months),
         "templates": gateway.template_sync.run,
+        **_works_of_media(gateway),
     }
 
 
@@ -232,6 +239,16 @@ def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
         clock=gateway.clock,
         guard=guard,
     )
+
+
+def _works_of_media(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    vault, clock, metrics = gateway.vault, gateway.clock, gateway.metrics
+    if vault is None:
+        return {}
+    lines = gateway.settings.media_lines
+    fetcher = Fetcher(lines, vault, upstream=gateway.upstream, clock=clock, metrics=metrics)
+    sweep = Sweep(vault, clock=clock, metrics=metrics)
+    return {"media": partial(fetcher.run, gateway.tail), "media sweep": sweep.run}
 
 
 async def _end_streams(app: web.Application) -> None:

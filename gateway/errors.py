@@ -101,6 +101,7 @@ _GRAPH: Final = {
     409: (131016, "Service unavailable"),
     410: (100, "Invalid parameter"),
     413: (100, "Request too large"),
+    416: (100, "Invalid parameter"),
     422: (100, "Invalid parameter"),
     503: (131016, "Service unavailable"),
 }
@@ -113,6 +114,7 @@ _ONPREM: Final = {
     409: (1016, "System overloaded"),
     410: (1009, "Parameter value is not valid"),
     413: (1025, "Request not valid"),
+    416: (1009, "Parameter value is not valid"),
     422: (1009, "Parameter value is not valid"),
     503: (1016, "System overloaded"),
 }

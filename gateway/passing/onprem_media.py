@@ -20,6 +20,8 @@ from gateway.passing import media, relay
 from gateway.passing.allowed import PASSAGES
 from gateway.passing.changes import Change, account_of
 from gateway.upstream import GRAPH_VERSION, Answered, Lost, NotSent
+from gateway.vault import serving
+from gateway.vault.vault import Forgotten, media_key
 
 COLLECTION: Final = "/v1/media"
 ONE: Final = r"/v1/media/{media:[0-9]{1,32}}"
@@ -55,9 +57,11 @@ async def fetch(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.SEND, others=(Scope.CONTENT,))
     line = _line(gateway, caller)
+    if kept := await _from_vault(request, line):
+        return kept
     about = await _about(gateway, request.match_info["media"], line)
     url = about.get("url")
-    if not isinstance(url, str) or not media.is_media(gateway, url):
+    if not isinstance(url, str) or not gateway.upstream.keeps_media(url):
         return _failed(404, {})
     response = await gateway.upstream.open(
         request.method, URL(url, encoded=True), headers=relay.asked(request)
@@ -68,6 +72,19 @@ async def fetch(request: web.Request) -> web.StreamResponse:
         response.release()
         return _failed(response.status, {})
     return await relay.stream(request, response)
+
+
+async def _from_vault(request: web.Request, line: str) -> web.StreamResponse | None:
+    """The file where it was kept; None where it is WhatsApp's to answer."""
+    gateway = request.app[GATEWAY]
+    if gateway.vault is None:
+        return None
+    found = await gateway.vault.find(media_key(gateway.log.ids, request.match_info["media"]))
+    if found is None or found.line != line:
+        return None
+    if isinstance(found, Forgotten):
+        return media.forgotten(request)
+    return await serving.stream(request, gateway.vault, found)
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
