@@ -16,7 +16,7 @@ from aiohttp import web
 
 from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
-from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
+from gateway import api, bodies, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.billing import Bills
 from gateway.deliveries.engine import Deliveries
@@ -278,7 +278,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def in_dialect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong is answered in the dialect of the path; what ends by itself is timed."""
     started = time.perf_counter()
-    answer = await _answer(request, handler)
+    with bodies.in_time(request) as deadline:
+        answer = await _answer(request, handler)
+    if deadline is not None and deadline.is_past and not answer.prepared:
+        answer.force_close()
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
     gateway = request.app.get(GATEWAY)

@@ -28,7 +28,7 @@ class Metrics:
     def _of_callbacks(self) -> None:
         self.webhooks = Counter(
             "ledgerline_webhooks",
-            "Callbacks by result: stored, unsigned, too_large, too_many, not_taken",
+            "Callbacks by result: stored, unsigned, too_slow, too_large, too_many, not_taken",
             ["result"],
             registry=self.registry,
         )

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.graph_errors import cloud_to_onprem
-from gateway import errors, onprem
+from gateway import bodies, errors, onprem
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
@@ -42,10 +42,10 @@ async def upload(request: web.Request) -> web.StreamResponse:
         headers[hdrs.CONTENT_LENGTH] = str(file.length)
     url = gateway.upstream.url(f"{GRAPH_VERSION}/{line}/media")
     response = await gateway.upstream.open("POST", url, headers=headers, body=file)
-    if file.too_large:
+    if file.fault:
         if isinstance(response, aiohttp.ClientResponse):
             response.close()
-        raise web.HTTPRequestEntityTooLarge(LIMIT)
+        raise file.fault
     status, answer = await _changed(gateway, change, response)
     if status != 200 or not isinstance(answer.get("id"), str):  # noqa: PLR2004 - HTTP
         return _failed(status, answer)
@@ -121,8 +121,10 @@ class _File:
         boundary = uuid4().hex
         kind = request.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream").encode("utf-8", "replace")
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.too_large = False
+        self.fault: web.HTTPException | None = None
+        """Why the upload was broken off."""
         self._content = request.content
+        bodies.is_file(request)
         field = f'--{boundary}\r\nContent-Disposition: form-data; name="'.encode()
         self._before = b"".join(
             [
@@ -139,11 +141,14 @@ class _File:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._before
-        async for chunk in self._content.iter_any():
-            if self._content.total_bytes > LIMIT:
-                self.too_large = True
-                raise web.HTTPRequestEntityTooLarge(LIMIT)
-            yield chunk
+        try:
+            async for chunk in self._content.iter_any():
+                if self._content.total_bytes > LIMIT:
+                    raise web.HTTPRequestEntityTooLarge(LIMIT)
+                yield chunk
+        except web.HTTPException as fault:
+            self.fault = fault
+            raise
         yield self._after
 
 
