@@ -209,6 +209,14 @@ async def test_the_server_is_restarted_and_killed() -> None:
                 await traffic.progress()
 
 
+async def test_the_server_and_its_guard_are_killed() -> None:
+    async with own_server() as server, under_load(server.url) as traffic:
+        for _ in range(ROUNDS):
+            server.vanish()
+            await is_answered_503(traffic.running)
+            await traffic.progress()
+
+
 FAILING = """
 create function fails() returns trigger language plpgsql as $$ begin
   raise exception using errcode = '{}', message = 'could not extend file';
