@@ -18,6 +18,8 @@ from gateway import bodies
 SEND = f"/v26.0/{LINE}/messages"
 UPLOAD = f"/v26.0/{LINE}/media"
 FORM = "multipart/form-data; boundary=b"
+pytestmark = pytest.mark.usefixtures("sound")
+
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: image/png\r\n\r\n'
 
 

@@ -12,6 +12,8 @@ from aiohttp import web
 from running import ANN, LINE, Running, Start, whatsapp
 from wires import Wire
 
+pytestmark = pytest.mark.usefixtures("sound")
+
 WEEK = 7 * 24 * 3600
 TEMPLATE = {
     "messaging_product": "whatsapp",
