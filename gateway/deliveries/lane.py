@@ -24,8 +24,9 @@ from gateway.deliveries.leases import Leases
 from gateway.deliveries.parking import ParkingLot
 from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import AT_ONCE, Answer, Poster
-from gateway.deliveries.rendering import Body, Nothing, Rendering
+from gateway.deliveries.rendering import Body, Rendering
 from gateway.store.deliveries import DeliveryTables, Note, Parked, partition_of
+from gateway.store.log import Log
 from gateway.store.tail import Tail
 
 PAGE: Final = 200
@@ -57,6 +58,7 @@ class EndsError(Exception):
 class Surroundings:
     """What all lanes of a gateway share."""
 
+    log: Log
     tail: Tail
     tables: DeliveryTables
     leases: Leases
@@ -212,8 +214,8 @@ class Lane:
     async def _post(self, item: Recorded) -> tuple[Verdict, Answer | None]:
         part = self._parts[partition_of(item.event.originator_id)]
         body = await self._around.rendering.of(self._destination.format, item)
-        if isinstance(body, Nothing):
-            part.skipped += body is Nothing.GONE
+        if body is None:
+            part.skipped += 1
             return Delivered(), None
         if not self._around.leases.holds(part.partition):
             raise LeaseLostError
@@ -280,8 +282,9 @@ class Lane:
         with lot.trying(stream) as queue:
             while queue and queue[0].next_at <= self._around.clock() and not self._is_ending:
                 head = queue[0]
-                item = await tables.event(head.position)
-                if item is None:
+                found = await self._around.log.at([head.position])
+                item = found[0] if found else None
+                if not isinstance(item, Recorded):
                     await tables.unpark(self._destination.id, head.position)
                     lot.leave(queue)
                     continue

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from conformance.client import Client, World
 from conformance.judged import Conversation
-from conformance.receiving import Heard, hear
-from running import ANN, LINE, Running, start, started
+from conformance.receiving import hear
+from running import ANN, LINE, Running, running, start, started
 
 from gateway.sandbox import API_KEY, WABA
 
-__all__ = ["start"]
+__all__ = ["running", "start"]
 
 BOB = "447700900456"
 Databases = Callable[[], AbstractAsyncContextManager[str]]
@@ -47,13 +47,6 @@ def cell(request: pytest.FixtureRequest, record_property: Callable[[str, object]
 
 
 @pytest.fixture(scope="module")
-def heard(request: pytest.FixtureRequest) -> Heard:
-    """What the module's CLIENT received."""
-    client = request.module.CLIENT
-    return asyncio.run(hear(client.listening, client.receives))
-
-
-@pytest.fixture(scope="module")
 def conversation(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Conversation:
@@ -69,6 +62,7 @@ async def converse(client: Client, databases: Databases, directory: Path) -> Con
         world = World(running.url, API_KEY, LINE, WABA, ANN, BOB, message)
         reports = await asyncio.to_thread(client.reports, world)
         events = await everything(running)
+        heard = await hear(running, client.listening, client.receives) if client.listening else None
         return Conversation(
             client=client,
             url=running.url,
@@ -79,6 +73,7 @@ async def converse(client: Client, databases: Databases, directory: Path) -> Con
                 event["data"]["decision"]["reason"] for event in events if event["topic"] == "SendRefused"
             ),
             notices=_notices(events),
+            heard=heard,
         )
 
 

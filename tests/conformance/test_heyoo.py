@@ -189,7 +189,17 @@ CLIENT = Client(
     listening=listening_in_python(take, None),
     note="heyoo checks no signature.",
     receives=(
-        *("text", "emoji and umlauts", "image", "voice", "video", "document", "location", "button"),
-        *("list choice", "flow answer", "delivered", "read"),
+        *(
+            "batch of ten",
+            "text",
+            "emoji and umlauts",
+            "image",
+            "voice",
+            "video",
+            "document",
+            "location",
+            "button",
+        ),
+        *("location", "button", "list choice", "flow answer", "delivered", "read"),
     ),
 )

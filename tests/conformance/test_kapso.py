@@ -66,7 +66,7 @@ CLIENT = Client(
     closed=("calls", "number settings"),
     closed_report={"raised": {"class": "GraphApiError", "code": 10}},
     listening=listening_in_node("receive_kapso.mjs"),
-    receives=("wrong signature", *RECEIVES),
+    receives=("wrong signature", "batch of ten", *RECEIVES),
     note="@kapso/whatsapp-cloud-api sends no token when it downloads media, unless told so:"
     ' `auth: "always"`.',
 )

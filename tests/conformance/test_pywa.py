@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
-from conformance.capabilities import PICTURE, RECEIVES
+from conformance.capabilities import ALSO_RECEIVES, PICTURE, RECEIVES
 from conformance.client import Attempts, Client, Report, World, in_python, pypi_version
 from conformance.judged import test_closed, test_nothing_beside, test_offer, test_receive, test_refusal
 from conformance.receiving import SECRET, VERIFY_TOKEN, listening_in_python
@@ -335,7 +335,7 @@ CLIENT = Client(
     closed=("QR codes", "groups", "calls", "number settings", "commerce settings", "callback override"),
     closed_report={"raised": {"code": 10}},
     listening=listening_in_python(take, verify),
-    receives=(*("verification", "wrong signature"), *RECEIVES),
+    receives=(*ALSO_RECEIVES, *RECEIVES),
     note="pywa makes no `MessageStatus` of a failed status, because WhatsApp leaves `contacts` out of these:"
     " `on_raw_update` gets them.",
 )
