@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import accumulate
 from typing import Any, Final
 
 import asyncpg
@@ -47,9 +49,14 @@ RATES: Final = ("delivered_rate", "read_rate", "failed_rate")
 """delivered of accepted, read of delivered, failed of sends: 0 to 1, None of nothing."""
 
 SPANS: Final = ("dispatch_to_sent", "sent_to_delivered")
-PERCENTILES: Final = ("p50", "p90", "p99")
-LATENCIES: Final = tuple(f"{span}_{percentile}" for span in SPANS for percentile in PERCENTILES)
+PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_LATENCIES: Final = [(span, name, share) for span in SPANS for name, share in PERCENTILES.items()]
+LATENCIES: Final = tuple(f"{span}_{name}" for span, name, _ in _LATENCIES)
 """Whole seconds by WhatsApp's times; the dispatch is by the gateway's clock, so never less than 0."""
+
+
+_Failed = tuple[str | None, int | None]
+"""Line and code of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +109,85 @@ class Delivery:
         async with db.transaction(isolation="repeatable_read", readonly=True):
             await db.execute(self._sql["hold"])
             as_of = await db.fetchval(self._sql["as of"], tables)
-            *rows, totals = await db.fetch(self._of_told("report"), *asked, groups)
-            failures = await db.fetch(self._of_told("failures"), *asked)
-        return DeliveryReport(
-            [{name: row[name] for name in groups} | _figures(row) for row in rows],
-            _figures(totals),
-            [Failure(*failure) for failure in failures],
-            as_of or 0,
-        )
-
-    def _of_told(self, name: str) -> str:
-        return " ".join((self._sql["told"], self._sql[name]))
+            await db.execute(self._sql["roomy"])
+            records = await db.fetch(" ".join((self._sql["told"], self._sql["report"])), *asked, groups)
+        return _report(records, groups, as_of or 0)
 
 
-def _figures(record: asyncpg.Record) -> dict[str, Any]:
-    counts = {name: record[name] for name in COUNTS}
-    parts = ((counts["delivered"], counts["accepted"]), (counts["read"], counts["delivered"]))
-    rates = [_rate(*part) for part in (*parts, (counts["failed"], counts["sends"]))]
-    return counts | dict(zip(RATES, rates, strict=True)) | dict(_latencies(record))
+@dataclass(slots=True)
+class _Sum:
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, Counter[int]] = field(default_factory=lambda: {span: Counter() for span in SPANS})
+    """How many sends took so long, by span."""
+
+    def add(self, record: asyncpg.Record) -> None:
+        sends = record["sends"]
+        if record["state"] is not None:
+            self.counts.update(dict.fromkeys(_counted(record), sends))
+        for span in SPANS:
+            if record[span] is not None:
+                self.seconds[span][record[span]] += sends
+
+    def figures(self) -> dict[str, Any]:
+        counts = {name: self.counts[name] for name in COUNTS}
+        parts = ((counts["delivered"], counts["accepted"]), (counts["read"], counts["delivered"]))
+        rates = [_rate(*part) for part in (*parts, (counts["failed"], counts["sends"]))]
+        latencies = {
+            f"{span}_{name}": _percentile(self.seconds[span], share) for span, name, share in _LATENCIES
+        }
+        return counts | dict(zip(RATES, rates, strict=True)) | latencies
+
+
+def _report(records: Sequence[asyncpg.Record], groups: Sequence[str], as_of: int) -> DeliveryReport:
+    """From sends that are alike, each of which is part of a row, of all, and perhaps of a failure."""
+    rows: defaultdict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
+    total, failed, at_once = _Sum(), Counter[_Failed](), Counter[_Failed]()
+    for record in records:
+        rows[tuple(record[name] for name in groups)].add(record)
+        total.add(record)
+        if record["state"] == "failed":
+            failure = record["failed_line"], record["code"]
+            failed[failure] += record["sends"]
+            at_once[failure] += 0 if record["failed_later"] else record["sends"]
+    return DeliveryReport(
+        [dict(zip(groups, key, strict=True)) | rows[key].figures() for key in sorted(rows, key=_nulls_last)],
+        total.figures(),
+        [
+            Failure(*one, failed[one], at_once[one])
+            for one in sorted(failed, key=lambda one: (-failed[one], _nulls_last(one)))
+        ],
+        as_of,
+    )
+
+
+def _counted(record: asyncpg.Record) -> Iterator[str]:
+    """Under which of COUNTS sends that are alike stand."""
+    state = record["state"]
+    yield "sends"
+    if record["accepted"]:
+        yield "accepted"
+    if record["reached"]:
+        yield "sent"
+    if record["read"]:
+        yield "read"
+    if state in ("delivered", "failed", "unknown"):
+        yield state
+    if state in ("accepted", "sent"):
+        yield "undelivered"
+    if state == "delivered" and record["failed_later"]:
+        yield "contradicted"
 
 
 def _rate(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def _latencies(record: asyncpg.Record) -> Iterator[tuple[str, int | None]]:
-    for span in SPANS:
-        for percentile, seconds in zip(PERCENTILES, record[span] or (None,) * len(PERCENTILES), strict=True):
-            yield f"{span}_{percentile}", seconds
+def _percentile(seconds: Counter[int], share: float) -> int | None:
+    """The smallest number of seconds within which that share of the sends was; None of none."""
+    wanted = share * seconds.total()
+    reached = zip(sorted(seconds), accumulate(seconds[one] for one in sorted(seconds)), strict=True)
+    return next((one for one, sends in reached if sends >= wanted), None)
+
+
+def _nulls_last(key: Sequence[Any]) -> list[tuple[bool, Any]]:
+    return [(value is None, "" if value is None else value) for value in key]
