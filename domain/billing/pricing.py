@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +16,7 @@ from uuid import UUID
 from domain.billing.eras import Era, era_of
 from domain.billing.markets import Market, market_of
 from domain.billing.rates import Found, Rates
+from domain.values import value
 
 SERVICE: Final = "service"
 _FREE_IN_WINDOW: Final = frozenset({"free_customer_service", "free_group_customer_service"})
@@ -28,7 +28,7 @@ _SAME: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unit:
     """A message to one person, which is charged when it is delivered."""
 
@@ -72,7 +72,7 @@ class Unit:
         return pricing["type"] == "regular" and pricing.get("subtype") != "paid_exempt"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charge:
     """What a unit costs, and why."""
 

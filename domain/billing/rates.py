@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -58,19 +58,23 @@ class Rates:
     def __init__(self, currency: str, *cards: Iterable[Card]) -> None:
         """`cards`: where several groups have a rate, the first one's counts."""
         self._indexes = tuple(_index(group, currency) for group in cards)
+        self._in_force: dict[tuple[str, str, date], Sequence[Found]] = {}
 
     def find(self, market: str, category: str, day: date, rank: int) -> Found | None:
         """The rate of the `rank`th charged message of the month.
 
         Of those begun the newest ends the others: when it is over, none of them comes back.
         """
+        at = market, category, day
+        if at not in self._in_force:
+            self._in_force[at] = [*self._newest(*at)]
+        return next((one for one in self._in_force[at] if one.rate.holds(day, rank)), None)
+
+    def _newest(self, market: str, category: str, day: date) -> Iterator[Found]:
         for index in self._indexes:
             of_key = index.get((market, category), ())
             begun = next((found.rate.valid_from for found in of_key if found.rate.valid_from <= day), None)
-            newest = (found for found in of_key if found.rate.valid_from == begun)
-            if found := next((one for one in newest if one.rate.holds(day, rank)), None):
-                return found
-        return None
+            yield from (found for found in of_key if found.rate.valid_from == begun)
 
 
 def _index(cards: Iterable[Card], currency: str) -> Index:

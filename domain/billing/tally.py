@@ -34,15 +34,26 @@ class Sum:
 
     def add(self, charge: Charge) -> None:
         """One more charge."""
+        cost = charge.cost
         self.counts["delivered"] += 1
         self.counts["billable"] += charge.billable
         self.counts["billable_whatsapp"] += charge.unit.billable_whatsapp is True
         if charge.free_because:
             self.counts["free"] += 1
             self.free_reasons[charge.free_because] += 1
-        self.cost += charge.cost or 0
-        self.lacking += charge.cost is None
+        if cost is None:
+            self.lacking += 1
+        else:
+            self.cost += cost
         self.estimated |= charge.market is not None and charge.market.estimated
+
+    def include(self, other: Sum) -> None:
+        """All charges of another one."""
+        self.counts += other.counts
+        self.free_reasons += other.free_reasons
+        self.cost += other.cost
+        self.lacking += other.lacking
+        self.estimated |= other.estimated
 
     def shown(self) -> dict[str, Any]:
         """As a report has it; the cost as text."""
@@ -70,7 +81,6 @@ class Tally:
         """`groups`: of GROUPS."""
         self._groups = [name for name in GROUPS if name in groups]
         self._rows: dict[tuple[Any, ...], Sum] = {}
-        self._total = Sum()
         self._lacks: dict[tuple[str, ...], Lack] = {}
         self._eras: set[str] = set()
         self._cards: set[str] = set()
@@ -78,7 +88,6 @@ class Tally:
     def add(self, charge: Charge) -> None:
         """One more delivered message."""
         self._row(charge).add(charge)
-        self._total.add(charge)
         self._eras.add(charge.era)
         if charge.found:
             self._cards.add(charge.found.card_id)
@@ -88,10 +97,12 @@ class Tally:
     def accrue(self, charge: Charge, messages: int) -> None:
         """More sends that WhatsApp took, all of which belong where this one does."""
         self._row(charge).counts["accrued"] += messages
-        self._total.counts["accrued"] += messages
 
     def shown(self) -> dict[str, Any]:
         """Rows, totals, what is lacking, and what it was priced by."""
+        total = Sum()
+        for row in self._rows.values():
+            total.include(row)
         return {
             "eras": sorted(self._eras),
             "cards": sorted(self._cards),
@@ -99,13 +110,15 @@ class Tally:
                 dict(zip(self._groups, key, strict=True)) | row.shown()
                 for key, row in sorted(self._rows.items(), key=lambda one: _sortable(one[0]))
             ],
-            "totals": self._total.shown(),
+            "totals": total.shown(),
             "missing_rates": list(self._missing()),
         }
 
     def _row(self, charge: Charge) -> Sum:
         key = tuple(group_of(charge, name) for name in self._groups)
-        return self._rows.setdefault(key, Sum())
+        if key not in self._rows:
+            self._rows[key] = Sum()
+        return self._rows[key]
 
     def _lack(self, charge: Charge, lacks: str) -> None:
         market = charge.market.name if charge.market else ""
