@@ -53,7 +53,8 @@ bench: install
 
 # Gateways killed between every two steps, and at random under load; PostgreSQL and WhatsApp failing at length.
 chaos: install
-	CHAOS_LONG=1 CHAOS_KILLS=$${CHAOS_KILLS:-60} .venv/bin/pytest tests/chaos
+	CHAOS_LONG=1 CHAOS_KILLS=$${CHAOS_KILLS:-60} .venv/bin/pytest tests/chaos tests/projections/test_runner.py \
+	  tests/store/test_tail.py tests/store/test_store_machine.py tests/store/test_embedded.py
 
 # Memory over thirty minutes at half of the load it can bear.
 soak: install

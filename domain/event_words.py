@@ -10,6 +10,8 @@ from domain import reasons
 from domain.events import (
     CallReceived,
     Event,
+    MediaKept,
+    MediaLost,
     MessageReceived,
     SendAccepted,
     SendDispatched,
@@ -187,6 +189,14 @@ def _call(event: CallReceived) -> str:
     return f"A call event came in ({event.event})."
 
 
+def _media_kept(_: MediaKept) -> str:
+    return "The file that it brought lies in the media vault."
+
+
+def _media_lost(event: MediaLost) -> str:
+    return f"The file that it brought could not be kept ({_cause(event.reason)})."
+
+
 def _other(event: Event) -> str:
     words = sub(r"(?<!^)(?=[A-Z])", " ", event.TOPIC).lower()
     return f"{words[0].upper()}{words[1:]} was recorded."
@@ -203,4 +213,6 @@ _TEXTS: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     StatusReceived: _status,
     MessageReceived: _message,
     CallReceived: _call,
+    MediaKept: _media_kept,
+    MediaLost: _media_lost,
 }

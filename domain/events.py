@@ -308,6 +308,31 @@ class DestinationChanged(Event):
     """Redelivered from here on; None: what had failed."""
 
 
+class MediaKept(Event):
+    """The file of a message lies in the vault, sealed under a key that follows from its message's."""
+
+    TOPIC = "MediaKept"
+
+    message_key: str
+    message_event: str
+    """`key` of the MessageReceived."""
+    media_key: str
+    """Keyed id of WhatsApp's media id."""
+    object: str
+    """Its random name in the vault."""
+
+
+class MediaLost(Event):
+    """The file of a message could not be kept, and is not tried again."""
+
+    TOPIC = "MediaLost"
+
+    message_key: str
+    message_event: str
+    reason: str
+    """gone, wrong_content, too_large, not_reached, ...: words of ours."""
+
+
 class UnrecognisedReceived(Event):
     """Something signed by WhatsApp that we do not understand; kept whole in `sealed`."""
 
@@ -378,6 +403,8 @@ TOPICS: Final[dict[str, type[Event]]] = {
         LineChanged,
         AccountNoticeReceived,
         DestinationChanged,
+        MediaKept,
+        MediaLost,
         UnrecognisedReceived,
     )
 }

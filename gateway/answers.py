@@ -39,12 +39,12 @@ def unknown(send_id: UUID) -> str:
     )
 
 
-def not_posted(path: str, why: str, send_id: UUID | None) -> web.Response:
+def not_posted(path: str, why: str, send_id: UUID | None, outcome: str) -> web.Response:
     """What a caller hears when nothing was posted for its request, in the dialect of `path`."""
     status, text, retry_after = _NOT_POSTED[why]
     answer = errors.in_dialect(path, status, text.format(send_id), retry_after=retry_after)
     if send_id is not None:
-        answer.headers["Ledgerline-Send-Id"] = str(send_id)
+        answer.headers.update(headers(send_id, outcome))
     return answer
 
 

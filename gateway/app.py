@@ -16,7 +16,7 @@ from aiohttp import web
 
 from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
-from gateway import api, cloud, errors, health, onprem, onprem_users, webhook
+from gateway import api, bodies, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.billing import Bills
 from gateway.deliveries.engine import Deliveries
@@ -42,6 +42,10 @@ from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
+from gateway.vault.fetch import Fetcher
+from gateway.vault.place import store_of
+from gateway.vault.sweep import Sweep
+from gateway.vault.vault import Vault
 from gateway.works import go_on
 from projections import catalogue
 from projections.counts import CountsProjection
@@ -58,6 +62,9 @@ MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of a request: WhatsApp's callbacks have up to 3 MB."""
 DRAIN: Final = 30.0
 """Seconds that a shutdown waits for sends that have left."""
+
+DELIVERY_CONNECTIONS: Final = 3
+"""To the database, for deliveries alone: whatever they wait for, callbacks and sends don't."""
 
 
 def utc_now() -> datetime:
@@ -153,6 +160,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             metrics=metrics,
         )
         guard = Guard(networks(settings.destinations_private))
+        store = store_of(settings)
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -179,10 +187,12 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             openers=DEFAULT.with_overrides(settings.openers),
             words=settings.words,
             metrics=metrics,
+            vault=Vault(store, log, pool, schema) if store else None,
         )
         for name, given in settings.destination.items():
             await _apply(gateway.destinations, name, given)
-        works = {**_works(gateway), "deliveries": _deliveries(gateway, guard).run}
+        own = await stack.enter_async_context(connect_pool(databases.url, schema, size=DELIVERY_CONNECTIONS))
+        works = {**_works(gateway), "deliveries": _deliveries(gateway, own, guard).run}
         for name, work in works.items():
             stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))
         try:
@@ -208,6 +218,7 @@ def _works(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
         "recovery": recovery.run,
         "retention": partial(forget_old_content, log, clock, gateway.settings.retention_months),
         "templates": gateway.template_sync.run,
+        **_works_of_media(gateway),
     }
 
 
@@ -218,16 +229,26 @@ async def _apply(destinations: Destinations, name: str, given: Mapping[str, Any]
         raise SettingsError([f"LEDGERLINE_DESTINATION: {name}.{error}"]) from None
 
 
-def _deliveries(gateway: Gateway, guard: Guard) -> Deliveries:
+def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
     return Deliveries(
         gateway.destinations,
         gateway.log,
         gateway.tail,
-        DeliveryTables(gateway.pool, gateway.settings.schema_name, owner=uuid4()),
+        DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4()),
         account=gateway.settings.waba or "0",
         clock=gateway.clock,
         guard=guard,
     )
+
+
+def _works_of_media(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    vault, clock, metrics = gateway.vault, gateway.clock, gateway.metrics
+    if vault is None:
+        return {}
+    lines = gateway.settings.media_lines
+    fetcher = Fetcher(lines, vault, upstream=gateway.upstream, clock=clock, metrics=metrics)
+    sweep = Sweep(vault, clock=clock, metrics=metrics)
+    return {"media": partial(fetcher.run, gateway.tail), "media sweep": sweep.run}
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -257,7 +278,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def in_dialect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong is answered in the dialect of the path; what ends by itself is timed."""
     started = time.perf_counter()
-    answer = await _answer(request, handler)
+    with bodies.in_time(request) as deadline:
+        answer = await _answer(request, handler)
+    if deadline is not None and deadline.is_past and not answer.prepared:
+        answer.force_close()
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
     gateway = request.app.get(GATEWAY)

@@ -89,8 +89,8 @@ def render(answer: send.Answer) -> web.Response:
             )
         case send.Replayed(known):
             return answers.replayed(render(known))
-        case send.NotPosted(why, send_id):
-            return answers.not_posted("/v", why, send_id)
+        case send.NotPosted(why, send_id, outcome):
+            return answers.not_posted("/v", why, send_id, outcome)
         case _:
             assert_never(answer)
 

@@ -15,6 +15,8 @@ from gateway.store.keyring import WrongMasterKeyError
 from gateway.store.log import opens
 from gateway.store.postgres import DATABASE_GONE, connect
 from gateway.upstream import GRAPH_VERSION, Answered, Outcome, Upstream
+from gateway.vault.place import store_of, tried
+from gateway.vault.store import Store, StoreError
 
 Finding = tuple[bool, str]
 """Whether it is well, and what was found."""
@@ -50,6 +52,8 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding, None]:
             yield await _database("ADMIN_DATABASE_URL", settings.admin_database_url.get_secret_value())
         if settings.master_key:
             yield await _log(settings)
+    if store := store_of(settings):
+        yield await _vault(store)
     token = settings.access_token.get_secret_value() if settings.access_token else ""
     upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
     try:
@@ -95,6 +99,16 @@ async def _log(settings: Settings) -> Finding:
     if not begun:
         return True, f"log: none in the schema {settings.schema_name} yet; the first start makes it"
     return True, "log: the master key opens it"
+
+
+async def _vault(store: Store) -> Finding:
+    try:
+        if await tried(store):
+            return True, "media vault: it gives back what it was given"
+        cause = "it gives back something else"
+    except StoreError as error:
+        cause = error.cause
+    return False, f"media vault: files can't be kept ({cause}); check LEDGERLINE_VAULT"
 
 
 def _answer(what: str, outcome: Outcome) -> Finding:

@@ -26,6 +26,7 @@ from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
 from gateway.upstream import Upstream
+from gateway.vault.vault import Vault
 from projections.counts import CountsProjection
 from projections.delivery import Delivery
 from projections.lines import Lines
@@ -68,6 +69,8 @@ class Gateway:
     openers: Openers
     words: ConsentWords
     metrics: Metrics
+    vault: Vault | None
+    """None where no media is or was kept."""
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     streams: set[asyncio.Task[None]] = field(default_factory=set)
     """Open streams of the feed; they end as soon as a shutdown begins."""

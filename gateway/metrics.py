@@ -23,11 +23,12 @@ class Metrics:
         self._of_sends()
         self._of_answers()
         self._of_the_log()
+        self._of_media()
 
     def _of_callbacks(self) -> None:
         self.webhooks = Counter(
             "ledgerline_webhooks",
-            "Callbacks by result: stored, unsigned, too_large, too_many, not_taken",
+            "Callbacks by result: stored, unsigned, too_slow, too_large, too_many, not_taken",
             ["result"],
             registry=self.registry,
         )
@@ -147,6 +148,25 @@ class Metrics:
             "Events waiting to be appended, in the worker that was asked",
             registry=self.registry,
             multiprocess_mode=NEWEST,
+        )
+
+    def _of_media(self) -> None:
+        self.media = Counter(
+            "ledgerline_media",
+            "Files of customers by outcome: kept, put_off, lost (both with a reason), removed, broken",
+            ["outcome", "reason"],
+            registry=self.registry,
+        )
+        self.media_bytes = Counter(
+            "ledgerline_media_bytes",
+            "Bytes of the files that were kept",
+            registry=self.registry,
+        )
+        self.media_seconds = Histogram(
+            "ledgerline_media_seconds",
+            "Time from the first try at a file until it was kept",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+            registry=self.registry,
         )
 
     def forget_lines(self) -> None:

@@ -154,8 +154,8 @@ def render(answer: send.Answer) -> web.Response:
             return _error(500, 1000, answers.unknown(send_id), answers.headers(send_id, "unknown"))
         case send.Replayed(known):
             return answers.replayed(render(known))
-        case send.NotPosted(why, send_id):
-            return answers.not_posted("/v1/", why, send_id)
+        case send.NotPosted(why, send_id, outcome):
+            return answers.not_posted("/v1/", why, send_id, outcome)
         case _:
             assert_never(answer)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, TypeVar
 
 from domain.billing.analytics import Point, Told
 from domain.billing.comparing import Comparison
@@ -12,6 +12,7 @@ from domain.billing.reconciling import Differences
 from gateway import open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
+from gateway.api import observed as observed_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked, head
@@ -24,59 +25,42 @@ from gateway.store.postgres import Pool, Postgres
 from gateway.store.tail import Tail
 from projections import catalogue
 from projections.delivery import Delivery
-from projections.observed import ObservedProjection, ObservedReport
+from projections.observed import ObservedProjection
 from projections.refusals import Refusals
 from projections.runner import Runner
 
-LISTED: Final = 20
-"""Sends named one by one; GET /api/reports/observed lists them all."""
+Body = dict[str, Any]
+R = TypeVar("R")
 
 
-async def observed(pool: Pool, schema: str, asked: Asked) -> ObservedReport:
-    """The report of observe mode."""
-    await caught_up(pool, schema)
-    async with pool.acquire() as db:
-        return await ObservedProjection(schema).report(
-            db,
-            from_day=asked.from_day,
-            to_day=asked.to_day,
-            time_zone=asked.time_zone,
-            line=asked.line,
-            limit=LISTED,
-        )
+async def observed(pool: Pool, schema: str, asked: Asked) -> Body:
+    """What GET /api/reports/observed answers at first."""
+    return observed_api.shown(await _of_days(pool, schema, asked, ObservedProjection(schema).report), asked)
 
 
-async def delivery(pool: Pool, schema: str, asked: Asked) -> dict[str, Any]:
+async def delivery(pool: Pool, schema: str, asked: Asked) -> Body:
     """What GET /api/reports/delivery answers."""
-    await caught_up(pool, schema)
-    async with pool.acquire() as db:
-        found = await Delivery(schema).report(
-            db,
-            from_day=asked.from_day,
-            to_day=asked.to_day,
-            time_zone=asked.time_zone,
-            line=asked.line,
-        )
-    return delivery_api.shown(found, asked)
+    return delivery_api.shown(await _of_days(pool, schema, asked, Delivery(schema).report), asked)
 
 
-async def refusals(pool: Pool, schema: str, asked: Asked) -> dict[str, Any]:
+async def refusals(pool: Pool, schema: str, asked: Asked) -> Body:
     """What GET /api/reports/refusals answers."""
+    return refusals_api.shown(await _of_days(pool, schema, asked, Refusals(schema).report), asked)
+
+
+async def _of_days(pool: Pool, schema: str, asked: Asked, report: Callable[..., Awaitable[R]]) -> R:
     await caught_up(pool, schema)
     async with pool.acquire() as db:
-        found = await Refusals(schema).report(
+        return await report(
             db,
             from_day=asked.from_day,
             to_day=asked.to_day,
             time_zone=asked.time_zone,
             line=asked.line,
         )
-    return refusals_api.shown(found, asked)
 
 
-async def windows(
-    pool: Pool, settings: Settings, *, now: datetime, hours: int, line: str | None
-) -> dict[str, Any]:
+async def windows(pool: Pool, settings: Settings, *, now: datetime, hours: int, line: str | None) -> Body:
     """What GET /api/reports/windows answers, with every window that closes."""
     await caught_up(pool, settings.schema_name)
     async with pool.acquire() as db:
@@ -92,7 +76,7 @@ async def billing(
     *,
     as_of: str | None = None,
     terms: Terms = IN_FORCE,
-) -> dict[str, Any]:
+) -> Body:
     """What GET /api/reports/billing answers; or would, by other terms. Raises NoPositionError."""
     await caught_up(pool, settings.schema_name)
     position = None if as_of is None else await position_of(as_of, Postgres(pool, settings.schema_name))
@@ -111,7 +95,7 @@ async def charges(
     after: int,
     limit: int,
     as_of: str | None = None,
-) -> dict[str, Any]:
+) -> Body:
     """What GET /api/reports/billing/messages answers. Raises NoPositionError and WrongFilterError."""
     is_wanted, bills = wanted(where, OF_MESSAGES), await _bills(pool, settings)
     position = None if as_of is None else await position_of(as_of, Postgres(pool, settings.schema_name))
@@ -122,23 +106,21 @@ async def charges(
     return head(found_of, asked) | about | {"next": after + len(found)}
 
 
-async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> dict[str, Any]:
+async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: datetime) -> Body:
     """The bill of a month as it was closed, and what has changed since."""
     await caught_up(pool, settings.schema_name)
     closing = Closing(pool, settings.schema_name, currency=settings.currency, time_zone=settings.time_zone)
     return await closing.close(month, by=by, now=now)
 
 
-async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> dict[str, Any]:
+async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> Body:
     """Our charges against WhatsApp's pricing of each message."""
     bills, differences = await _bills(pool, settings), Differences()
     as_of = await bills.visit(billing_api.days_of(asked), differences.see)
     return head(as_of, asked) | {"currency": settings.currency} | differences.shown()
 
 
-async def compared(
-    pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, Point]
-) -> dict[str, Any]:
+async def compared(pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, Point]) -> Body:
     """Our charges against WhatsApp's pricing analytics; `outside`: messages that it tells of other days."""
     bills, days = await _bills(pool, settings), billing_api.days_of(asked)
     comparison = Comparison(_within(told, asked))

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from domain.billing.tally import COUNTS as CHARGES
-from gateway.api.reports import Asked
 from gateway.tables import table
 from projections.delivery import LATENCIES, SPANS
-from projections.observed import ObservedReport
 
 Body = dict[str, Any]
 ABOUT: Final = (
@@ -50,13 +48,10 @@ COMPARED: Final = (
 CHARGED = (*CHARGES, "free_reasons", "cost", "cost_complete", "estimated")
 
 
-def observed(report: ObservedReport, asked: Asked) -> Iterator[str]:
-    """The report as lines of text."""
-    totals = report.totals
-    yield (
-        f"Sends from {asked.from_day} to before {asked.to_day} ({asked.time_zone}), "
-        f"up to position {report.as_of}: {totals['sends']}"
-    )
+def observed(body: Body) -> Iterator[str]:
+    """What GET /api/reports/observed answers."""
+    totals = body["totals"]
+    yield _heading("Sends", body, totals["sends"])
     yield f"Enforcing would have refused {totals['observed']}:"
     yield f"  right      {totals['right']:>8}  WhatsApp failed them for the same reason"
     yield f"  wrong      {totals['wrong']:>8}  WhatsApp sent or delivered them"
@@ -64,13 +59,13 @@ def observed(report: ObservedReport, asked: Asked) -> Iterator[str]:
     yield f"  undecided  {totals['undecided']:>8}  no final word yet"
     yield f"It would have let pass {totals['missed']} that WhatsApp failed with 131047 (missed)."
     yield f"Refused where a line enforces already: {totals['refused']}"
-    if report.rows:
+    if body["rows"]:
         yield ""
-        yield from table(report.rows)
-    if report.sends:
+        yield from table(body["rows"])
+    if listed := body["sends"][:LISTED]:
         yield ""
-        yield f"The first {len(report.sends)} wrong or missed ones (GET /api/messages/<send_id> says more):"
-        yield from (f"{one.send_id}  {one.found}  {one.reason or '-'}" for one in report.sends)
+        yield f"The first {len(listed)} wrong or missed ones (GET /api/messages/<send_id> says more):"
+        yield from (f"{one['send_id']}  {one['found']}  {one['reason'] or '-'}" for one in listed)
 
 
 def delivery(body: Body) -> Iterator[str]:

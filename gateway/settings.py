@@ -11,6 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -67,6 +68,7 @@ class LineSettings(BaseModel):
     refuse_us_marketing: bool = False
     template_category_drift: Drift = "accept"
     silence_minutes: int | None = Field(None, ge=1, le=1440)
+    keep_media: bool | None = None
 
 
 class Settings(BaseSettings):
@@ -96,6 +98,12 @@ class Settings(BaseSettings):
     window_margin: int = Field(60, ge=0, le=3600)
     silence_minutes: int = Field(15, ge=1, le=1440)
     retention_months: int | None = Field(None, ge=1)
+    keep_media: bool = False
+    vault: str | None = Field(None, min_length=1)
+    vault_s3_url: str | None = None
+    vault_s3_region: str = "us-east-1"
+    vault_s3_key_id: SecretStr | None = None
+    vault_s3_secret: SecretStr | None = None
     consent: ConsentRule = "optout"
     consent_words: bool = True
     stop_words: Annotated[tuple[str, ...], NoDecode] = ()
@@ -205,6 +213,22 @@ class Settings(BaseSettings):
             raise ValueError("is no URL; in a password / @ : # are written %2F %40 %3A %23") from None
         return value
 
+    @field_validator("vault")
+    @classmethod
+    def _place(cls, value: str | None) -> str | None:
+        if value is None or "://" not in value:
+            return value
+        if not value.startswith("s3://") or not urlsplit(value).netloc:
+            raise ValueError("must be a folder, or s3://bucket or s3://bucket/prefix")
+        if find_spec("obstore") is None:
+            raise ValueError("s3:// needs the extra `s3`: install ledgerline[s3]")
+        return value
+
+    @field_validator("vault_s3_url")
+    @classmethod
+    def _http_too(cls, value: str | None) -> str | None:
+        return None if value is None else cls._http(value)
+
     @field_validator("upstream_url")
     @classmethod
     def _http(cls, value: str) -> str:
@@ -250,6 +274,12 @@ class Settings(BaseSettings):
             refuse_us_marketing=own is not None and own.refuse_us_marketing,
             template_drift=own.template_category_drift if own else "accept",
         )
+
+    @property
+    def media_lines(self) -> tuple[str, ...]:
+        """The lines whose customers' files are kept."""
+        own = {line: self.line[line].keep_media for line in self.lines if line in self.line}
+        return tuple(line for line in self.lines if (self.keep_media if own.get(line) is None else own[line]))
 
     @property
     def words(self) -> ConsentWords:
@@ -329,7 +359,7 @@ def _missing(values: Mapping[str, Any]) -> list[str]:
     found = [
         f"{PREFIX}{name.upper()} is missing: {why}" for name, why in _NEEDED.items() if not values.get(name)
     ]
-    return found + _log_missing(values)
+    return found + _log_missing(values) + _vault_missing(values)
 
 
 def log_missing(settings: Settings) -> list[str]:
@@ -340,6 +370,15 @@ def log_missing(settings: Settings) -> list[str]:
 def _log_missing(values: Mapping[str, Any]) -> list[str]:
     if values.get("database_url") and not values.get("master_key"):
         return [f"{PREFIX}MASTER_KEY is missing: 32 random bytes in base64"]
+    return []
+
+
+def _vault_missing(values: Mapping[str, Any]) -> list[str]:
+    given = [name for name in ("vault_s3_key_id", "vault_s3_secret") if values.get(name)]
+    if len(given) == 1:
+        return [
+            f"{PREFIX}{given[0].upper()} is half of a pair: VAULT_S3_KEY_ID and VAULT_S3_SECRET go together"
+        ]
     return []
 
 

@@ -41,6 +41,10 @@ class Lost:
 
 Outcome = Answered | NotSent | Lost
 
+MEDIA_HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
+"""Where WhatsApp keeps media: the account's token goes nowhere else."""
+META_HOSTS: Final = (".facebook.com", ".instagram.com")
+
 TRANSFER: Final = 600.0
 """Seconds that the transfer of a file may take."""
 
@@ -106,6 +110,23 @@ class Upstream:
     def url(self, path: str) -> URL:
         """Where `path` (without a leading slash) is."""
         return URL(f"{self._url}/{path}")
+
+    def keeps_media(self, url: str) -> bool:
+        """Whether the address is one of WhatsApp's for media, or on the host of a simulated WhatsApp.
+
+        Graph answers any field under any name (`fields=endpoint_uri.as(url)`), and callers write some of
+        them.
+        """
+        try:
+            given = URL(url)
+            origin = given.origin()
+        except ValueError:
+            return False
+        if given.user or not given.host:
+            return False
+        if given.scheme == "https" and given.host.endswith(MEDIA_HOSTS):
+            return True
+        return origin == self.url("").origin() and not f".{given.host}".endswith(META_HOSTS)
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> Outcome:
         """GET `path`."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from domain import inbound
 from domain.events import ConsentChanged, TemplateChanged
 from domain.facts import Fact
-from gateway import errors
+from gateway import bodies, errors
 from gateway.bucket import Bucket
 from gateway.gateway import GATEWAY, Gateway
 from gateway.logs import Sparing
@@ -46,6 +46,8 @@ async def callback(request: web.Request) -> web.Response:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return _answer(gateway, "too_large", 413)
+    except web.HTTPRequestTimeout:
+        return _answer(gateway, "too_slow", 408)
     secrets = [secret.get_secret_value() for secret in gateway.settings.app_secrets]
     if not signed(body, request.headers.get("X-Hub-Signature-256", ""), secrets):
         if wait := _FORGED.wait():
@@ -121,6 +123,7 @@ _SAID: Final = {
     status: errors.in_dialect("/webhooks", status, said, retry_after=retry_after)
     for status, said, retry_after in (
         (401, "X-Hub-Signature-256 is missing or was made with another app secret", None),
+        (408, f"the body was not whole within {bodies.BODY:g} seconds", None),
         (413, "at most 4 MB and 1,000 updates in one POST", None),
         (503, "not stored; come again", 2),
     )

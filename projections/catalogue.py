@@ -5,6 +5,7 @@ from __future__ import annotations
 from projections import runner
 from projections.counts import CountsProjection
 from projections.lines import Lines
+from projections.media import MediaProjection
 from projections.messages import MessagesProjection
 from projections.observed import ObservedProjection
 from projections.rows import Connection
@@ -20,6 +21,7 @@ _ALL = (
     TemplatesProjection,
     Lines,
     ObservedProjection,
+    MediaProjection,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeAlias
@@ -207,8 +208,9 @@ class Runner:
 async def attempt(db: Connection, fold: Coroutine[Any, Any, None]) -> Exception | None:
     """Fold behind a savepoint; an error that lies in the events is returned, any other one raised."""
     try:
-        async with db.transaction():
-            await fold
+        with closing(fold):  # it may never begin: the transaction comes first
+            async with db.transaction():
+                await fold
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         return error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):

@@ -23,6 +23,7 @@ _FREE_IN_WINDOW: Final = frozenset({"free_customer_service", "free_group_custome
 _NO_CATEGORY: Final = frozenset({"referral_conversion", "business_initiated", "general_purpose_ai"})
 _SAME: Final[Mapping[str, str]] = {
     "marketing_lite": "marketing",
+    "marketing_lite_dynamic": "marketing",
     "authentication_international": "authentication-international",
     "user_initiated": SERVICE,
 }

@@ -8,8 +8,9 @@ from aiohttp import web
 
 from gateway import errors
 from gateway.api import query, reports, views
+from gateway.api.reports import Asked
 from gateway.gateway import GATEWAY
-from projections.observed import FOUND, Listed
+from projections.observed import FOUND, Listed, ObservedReport
 
 
 async def observed(request: web.Request) -> web.Response:
@@ -30,15 +31,17 @@ async def observed(request: web.Request) -> web.Response:
             after=query.after(request),
             limit=query.limit(request),
         )
-    return errors.json(
-        reports.head(report.as_of, asked)
-        | {
-            "totals": report.totals,
-            "rows": report.rows,
-            "sends": [_send(one) for one in report.sends],
-            "next": report.sends[-1].position if report.sends else query.after(request),
-        }
-    )
+    return errors.json(shown(report, asked, query.after(request)))
+
+
+def shown(report: ObservedReport, asked: Asked, after: int = 0) -> dict[str, Any]:
+    """The report as JSON."""
+    return reports.head(report.as_of, asked) | {
+        "totals": report.totals,
+        "rows": report.rows,
+        "sends": [_send(one) for one in report.sends],
+        "next": report.sends[-1].position if report.sends else after,
+    }
 
 
 def _found(request: web.Request) -> list[str]:

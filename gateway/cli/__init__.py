@@ -10,7 +10,7 @@ import cyclopts
 
 from gateway import doctor as examination
 from gateway.audit import AuditError
-from gateway.cli import audit, destinations, imports, projections, rates, report, serve
+from gateway.cli import audit, bills, destinations, imports, projections, rates, report, serve
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
@@ -21,6 +21,8 @@ app = cyclopts.App(
 )
 for command in (serve.serve, serve.simulate, projections.rebuild, destinations.redeliver):
     app.command(command)
+for of_bills in (bills.billing, bills.charges, bills.reconcile, bills.close):
+    report.app.command(of_bills)
 for group in (audit, destinations, imports, projections, rates, report):
     app.command(group.app)
 

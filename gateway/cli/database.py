@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 
 from gateway import settings as configuration
-from gateway.app import Databases, databases_of, opened
+from gateway.app import Databases, databases_of, opened, utc_now
 from gateway.cli.terminal import CannotStartError, given, say
+from gateway.sandbox.clock import SandboxClock
 from gateway.settings import Settings, SettingsError, master_key_bytes
 from gateway.store.embedded import Embedded, master_key
 from gateway.store.log import Log
 from gateway.store.postgres import DATABASE_GONE, Pool
+
+SANDBOX_CLOCK: Final = "sandbox-clock"
+"""How far the sandbox's clock was moved: a file of the data directory."""
 
 
 def settings_for_log(data_dir: Path | None) -> Settings:
@@ -23,6 +29,13 @@ def settings_for_log(data_dir: Path | None) -> Settings:
     if lacking := configuration.log_missing(settings):
         raise SettingsError(lacking)
     return settings
+
+
+def now_of(settings: Settings) -> datetime:
+    """The time of the log: a sandbox may have moved its own, which is embedded."""
+    if settings.database_url is not None:
+        return utc_now()
+    return SandboxClock(settings.data_dir / SANDBOX_CLOCK).now()
 
 
 @contextlib.asynccontextmanager

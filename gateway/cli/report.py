@@ -1,55 +1,19 @@
-"""`ledgerline report`: the reports of the API, as text."""
+"""`ledgerline report`: the operational reports of the API, as text."""
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import date
-from pathlib import Path
-from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 import cyclopts
 
-from domain.billing import adjusting, eras, tally
-from domain.billing.analytics import Point, Told, read
-from gateway import closing, open_windows, report, report_texts, tables
-from gateway.analytics import NoAnalyticsError, fetched
+from gateway import open_windows, report, report_texts
 from gateway.api.open_windows import HOURS, MAX_HOURS
-from gateway.api.query import FIRST_DAY, LAST_DAY
-from gateway.api.reports import Asked, current_month
-from gateway.app import utc_now
-from gateway.as_of import NoPositionError
-from gateway.billing import Terms
-from gateway.cli.database import open_log, settings_for_log
-from gateway.cli.rates import right_card
-from gateway.cli.terminal import CannotStartError, DataDir, complain, run, say
-from gateway.filters import OF_MESSAGES, WrongFilterError
-from gateway.settings import Settings
-from gateway.store.postgres import Pool
-from gateway.tables import Format
-from gateway.upstream import Upstream
-from projections import delivery, refusals
+from gateway.cli.database import now_of, settings_for_log
+from gateway.cli.reporting import As, From, To, answered, asked_for, say_report
+from gateway.cli.terminal import DataDir, run
+from projections import delivery, observed, refusals
 
-Body = dict[str, Any]
-Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
-From = Annotated[Day, cyclopts.Parameter(name="--from")]
-To = Annotated[Day, cyclopts.Parameter(name="--to")]
-As = Annotated[Format, cyclopts.Parameter(name="--format")]
-Groups = Annotated[str, cyclopts.Parameter(help="With commas: " + ", ".join(tally.GROUPS))]
-AsOf = Annotated[
-    str | None, cyclopts.Parameter(help="A position of the log, or a time: 2026-12-01T00:00:00Z.")
-]
-Supposed = Annotated[
-    tuple[str, ...], cyclopts.Parameter(name="--what-if", help="rates=FILE, or era=NAME; repeatable.")
-]
-Where = Annotated[
-    tuple[str, ...],
-    cyclopts.Parameter(help="NAME=VALUE, of " + ", ".join(OF_MESSAGES) + "; repeatable; NAME= for none."),
-]
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
-CLOSED: Final = (*adjusting.BY, *tally.COUNTS, "cost")
 
 app = cyclopts.App(name="report", help="Reports as text.")
 
@@ -60,11 +24,14 @@ def report_observed(
     from_day: From = None,
     to_day: To = None,
     line: str | None = None,
+    written: As = "table",
     data_dir: DataDir = None,
 ) -> None:
     """What enforcing would have refused, against what WhatsApp did; --to is exclusive."""
     settings = settings_for_log(data_dir)
-    run(_report_observed(settings, _asked(settings, from_day, to_day, line)))
+    asked = asked_for(settings, from_day, to_day, line)
+    body = run(answered(settings, lambda pool: report.observed(pool, settings.schema_name, asked)))
+    say_report(body, written, report_texts.observed, (*observed.GROUPS, *observed.COUNTS))
 
 
 @app.command(name="delivery")
@@ -78,9 +45,9 @@ def report_delivery(
 ) -> None:
     """What arrived, how fast, and why the rest failed; --to is exclusive."""
     settings = settings_for_log(data_dir)
-    asked = _asked(settings, from_day, to_day, line)
-    body = run(_read(settings, lambda pool: report.delivery(pool, settings.schema_name, asked)))
-    _say(
+    asked = asked_for(settings, from_day, to_day, line)
+    body = run(answered(settings, lambda pool: report.delivery(pool, settings.schema_name, asked)))
+    say_report(
         body, written, report_texts.delivery, ("line", *delivery.COUNTS, *delivery.RATES, *delivery.LATENCIES)
     )
 
@@ -96,9 +63,9 @@ def report_refusals(
 ) -> None:
     """What the policy refused, and what that most likely avoided; --to is exclusive."""
     settings = settings_for_log(data_dir)
-    asked = _asked(settings, from_day, to_day, line)
-    body = run(_read(settings, lambda pool: report.refusals(pool, settings.schema_name, asked)))
-    _say(body, written, report_texts.refusals, (*refusals.DEFAULT, *refusals.COUNTS, "avoided"))
+    asked = asked_for(settings, from_day, to_day, line)
+    body = run(answered(settings, lambda pool: report.refusals(pool, settings.schema_name, asked)))
+    say_report(body, written, report_texts.refusals, (*refusals.DEFAULT, *refusals.COUNTS, "avoided"))
 
 
 @app.command(name="windows")
@@ -106,214 +73,9 @@ def report_windows(
     *, line: str | None = None, hours: Hours = HOURS, written: As = "table", data_dir: DataDir = None
 ) -> None:
     """Which windows are open now, and how many close within --hours; JSON lists those."""
-    settings, now = settings_for_log(data_dir), utc_now()
-    body = run(_read(settings, lambda pool: report.windows(pool, settings, now=now, hours=hours, line=line)))
-    _say(body, written, report_texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))
-
-
-@app.command(name="billing")
-def report_billing(  # noqa: PLR0913 - each one an option of the report
-    *,
-    from_day: From = None,
-    to_day: To = None,
-    line: str | None = None,
-    group_by: Groups = "day",
-    as_of: AsOf = None,
-    what_if: Supposed = (),
-    written: As = "table",
-    data_dir: DataDir = None,
-) -> None:
-    """What was delivered, what of it is charged, and what it costs; --to is exclusive."""
     settings = settings_for_log(data_dir)
-    asked = _asked(settings, from_day, to_day, line)
-    groups, terms = _groups(group_by), _terms(what_if, settings.currency)
+    now = now_of(settings)
     body = run(
-        _read(
-            settings,
-            lambda pool: report.billing(pool, settings, asked, groups, as_of=as_of, terms=terms),
-        )
+        answered(settings, lambda pool: report.windows(pool, settings, now=now, hours=hours, line=line))
     )
-    body |= {"supposed": list(what_if)} if what_if else {}
-    if written == "csv":
-        body["rows"] = [report_texts.flat(row) for row in body["rows"]]
-    _say(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
-    if written == "csv":
-        for missing in body["missing_rates"]:
-            complain(f"not in the cost: {report_texts.missing(missing)}")
-
-
-def _groups(text: str) -> list[str]:
-    words = [word for word in text.split(",") if word]
-    for word in words:
-        if word not in tally.GROUPS:
-            raise CannotStartError(f"--group-by {word!r} is not one of {', '.join(tally.GROUPS)}")
-    return [name for name in tally.GROUPS if name in words]
-
-
-@app.command(name="charges")
-def report_charges(  # noqa: PLR0913 - each one an option of the report
-    *,
-    from_day: From = None,
-    to_day: To = None,
-    line: str | None = None,
-    where: Where = (),
-    as_of: AsOf = None,
-    after: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0))] = 0,
-    limit: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1_000,
-    written: As = "table",
-    data_dir: DataDir = None,
-) -> None:
-    """The messages behind a figure of the billing report, each with its charge; --to is exclusive."""
-    settings = settings_for_log(data_dir)
-    asked, chosen = _asked(settings, from_day, to_day, line), _where(where)
-
-    async def read(pool: Pool) -> Body:
-        return await report.charges(pool, settings, asked, chosen, after=after, limit=limit, as_of=as_of)
-
-    body = run(_read(settings, read))
-    if written != "json":
-        body["rows"] = body.pop("messages")
-    _say(body, written, report_texts.charges, report_texts.MESSAGE)
-    if body["next"] == after + limit:
-        complain(f"there may be more: --after {body['next']}")
-
-
-def _where(texts: Sequence[str]) -> dict[str, str]:
-    parted = [text.partition("=") for text in texts]
-    for text, (name, is_given, _) in zip(texts, parted, strict=True):
-        if not is_given or name not in OF_MESSAGES:
-            raise CannotStartError(f"--where {text!r} is not NAME=VALUE, of {', '.join(OF_MESSAGES)}")
-    return {name: value for name, _, value in parted}
-
-
-@app.command(name="reconcile")
-def report_reconcile(
-    *,
-    from_day: From = None,
-    to_day: To = None,
-    line: str | None = None,
-    analytics: Path | None = None,
-    fetch: bool = False,
-    written: As = "table",
-    data_dir: DataDir = None,
-) -> None:
-    """Our charges against WhatsApp's pricing of each message, or against its pricing analytics.
-
-    --analytics: an answer in JSON; --fetch: ask WhatsApp for one now.
-    """
-    settings = settings_for_log(data_dir)
-    asked = _asked(settings, from_day, to_day, line)
-    if not (analytics or fetch):
-        body = run(_read(settings, lambda pool: report.reconciled(pool, settings, asked)))
-        _say(body, written, report_texts.reconciled, report_texts.RECONCILED)
-        return
-    if analytics and fetch:
-        raise CannotStartError("--analytics and --fetch are two ways to the same: leave one out")
-    if line is not None:
-        raise CannotStartError("the analytics are the whole account's: leave --line out")
-    told = _analytics(analytics, settings) if analytics else run(_fetched(settings, asked))
-    body = run(_read(settings, lambda pool: report.compared(pool, settings, asked, told)))
-    _say(body, written, report_texts.compared, report_texts.COMPARED)
-
-
-@app.command(name="close")
-def report_close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> None:
-    """Note the bill of a month (YYYY-MM) for good; once closed: what of it has changed since."""
-    settings, now = settings_for_log(data_dir), utc_now()
-    first = _month(month)
-    if closing.following(first) > now.astimezone(ZoneInfo(settings.time_zone)).date():
-        raise CannotStartError(f"{month} is not over yet in {settings.time_zone}")
-    by = getpass.getuser()
-    body = run(_read(settings, lambda pool: report.closed(pool, settings, first, by=by, now=now)))
-    if written == "csv":
-        parts = {"bill": body["bill"]["rows"], "adjustment": body["rows"]}
-        body["rows"] = [{"part": part} | _only(row) for part, rows in parts.items() for row in rows]
-    _say(body, written, report_texts.closed, ("part", *CLOSED))
-
-
-def _only(row: Body) -> Body:
-    return {name: row[name] for name in CLOSED}
-
-
-def _month(text: str) -> date:
-    try:
-        month = date.fromisoformat(f"{text}-01")
-    except ValueError:
-        month = date.max
-    if not FIRST_DAY < month < LAST_DAY:
-        raise CannotStartError(f"{text!r} is not a month such as 2026-11")
-    return month
-
-
-def _analytics(file: Path, settings: Settings) -> dict[Told, Point]:
-    try:
-        return read(file.read_bytes(), ZoneInfo(settings.time_zone))
-    except OSError as error:
-        raise CannotStartError(f"{file}: {error.strerror}") from None
-    except ValueError as error:
-        raise CannotStartError(f"{file}: {error}") from None
-
-
-async def _fetched(settings: Settings, asked: Asked) -> dict[Told, Point]:
-    if not settings.waba or settings.access_token is None:
-        raise CannotStartError("--fetch needs LEDGERLINE_WABA and LEDGERLINE_ACCESS_TOKEN")
-    token = settings.access_token.get_secret_value()
-    upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
-    try:
-        return await fetched(upstream, settings.waba, asked.from_day, asked.to_day, asked.time_zone)
-    except NoAnalyticsError as error:
-        raise CannotStartError(str(error)) from None
-    finally:
-        await upstream.close()
-
-
-def _terms(texts: Sequence[str], currency: str) -> Terms:
-    """`era=NAME` and `rates=FILE`."""
-    supposed = Terms()
-    for text in texts:
-        name, _, value = text.partition("=")
-        if getattr(supposed, {"era": "eras", "rates": "card"}.get(name, name), None):
-            raise CannotStartError(f"--what-if {name}= is given twice")
-        if name == "era" and (only := eras.always(value)):
-            supposed = replace(supposed, eras=only)
-        elif name == "rates":
-            supposed = replace(supposed, card=right_card(Path(value), currency))
-        else:
-            known = ", ".join(era.name for era in eras.eras())
-            raise CannotStartError(f"--what-if {text!r} is not rates=FILE, nor era= one of {known}")
-    return supposed
-
-
-def _asked(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:
-    first, last = current_month(utc_now(), settings.time_zone)
-    return Asked(from_day or first, to_day or last, settings.time_zone, line)
-
-
-async def _read(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:
-    async with open_log(settings) as (pool, _):
-        try:
-            return await read(pool)
-        except NoPositionError as error:
-            raise CannotStartError(f"--as-of is not {error}") from None
-        except WrongFilterError as error:
-            name, value, right = error.args
-            raise CannotStartError(f"--where {name}={value!r} is not {right}") from None
-
-
-def _say(body: Body, written: Format, text: Callable[[Body], Iterable[str]], names: Sequence[str]) -> None:
-    match written:
-        case "table":
-            for line in text(body):
-                say(line)
-        case "csv":
-            about = {name: report_texts.cell(body[name]) for name in report_texts.ABOUT if name in body}
-            say(tables.as_csv([row | about for row in body["rows"]], (*names, *about)))
-        case "json":
-            say(tables.as_json(body))
-
-
-async def _report_observed(settings: Settings, asked: Asked) -> None:
-    async with open_log(settings) as (pool, _):
-        found = await report.observed(pool, settings.schema_name, asked)
-    for text in report_texts.observed(found, asked):
-        say(text)
+    say_report(body, written, report_texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))

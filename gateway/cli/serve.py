@@ -18,7 +18,7 @@ from aiohttp import web
 from gateway import sandbox as sandboxed
 from gateway import settings as configuration
 from gateway.app import create_app
-from gateway.cli.database import databases_for, usable_database
+from gateway.cli.database import SANDBOX_CLOCK, databases_for, usable_database
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
 from gateway.cli.workers import supervise
 from gateway.logs import configure
@@ -97,7 +97,7 @@ async def _sandboxed(settings: Settings, port: int) -> None:
     """The gateway with WhatsApp simulated; its controls are on the gateway's port, so loopback only."""
     simulator = create_simulator(
         callback_url=f"http://{LOOPBACK}:{port}/webhooks/whatsapp",
-        clock=SandboxClock(settings.data_dir / "sandbox-clock"),
+        clock=SandboxClock(settings.data_dir / SANDBOX_CLOCK),
         data_dir=settings.data_dir,
     )
     async with (

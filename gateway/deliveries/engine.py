@@ -51,7 +51,7 @@ class Deliveries:
         self._tables = tables
         self._leases = Leases(self._tables)
         rendering = Rendering(log, account=account)
-        self._around = Surroundings(log, tail, self._tables, self._leases, rendering, clock)
+        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock)
         self._guard = guard
         self._slots: dict[UUID, Slot] = {}
 

@@ -24,9 +24,8 @@ from gateway.deliveries.leases import Leases
 from gateway.deliveries.parking import ParkingLot
 from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import AT_ONCE, Answer, Poster
-from gateway.deliveries.rendering import Body, Rendering
+from gateway.deliveries.rendering import Body, Nothing, Rendering
 from gateway.store.deliveries import DeliveryTables, Note, Parked, partition_of
-from gateway.store.log import Log
 from gateway.store.tail import Tail
 
 PAGE: Final = 200
@@ -58,7 +57,6 @@ class EndsError(Exception):
 class Surroundings:
     """What all lanes of a gateway share."""
 
-    log: Log
     tail: Tail
     tables: DeliveryTables
     leases: Leases
@@ -214,8 +212,8 @@ class Lane:
     async def _post(self, item: Recorded) -> tuple[Verdict, Answer | None]:
         part = self._parts[partition_of(item.event.originator_id)]
         body = await self._around.rendering.of(self._destination.format, item)
-        if body is None:
-            part.skipped += 1
+        if isinstance(body, Nothing):
+            part.skipped += body is Nothing.GONE
             return Delivered(), None
         if not self._around.leases.holds(part.partition):
             raise LeaseLostError
@@ -282,9 +280,8 @@ class Lane:
         with lot.trying(stream) as queue:
             while queue and queue[0].next_at <= self._around.clock() and not self._is_ending:
                 head = queue[0]
-                found = await self._around.log.at([head.position])
-                item = found[0] if found else None
-                if not isinstance(item, Recorded):
+                item = await tables.event(head.position)
+                if item is None:
                     await tables.unpark(self._destination.id, head.position)
                     lot.leave(queue)
                     continue

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,8 +36,16 @@ class Body:
     data: bytes
 
 
-Rendered = Body | None
-"""None: nothing can be sent, since the person was forgotten, or no callback of WhatsApp's brought it."""
+class Nothing(Enum):
+    """Why there is nothing to send."""
+
+    GONE = auto()
+    """Its content can't be read any more: the person was forgotten."""
+    NO_ITEM = auto()
+    """No callback of WhatsApp's brought it, so there is none to send on."""
+
+
+Rendered = Body | Nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class Rendering:
                 error=type(error).__name__,
                 where=where(error),
             )
-            return None
+            return Nothing.GONE
 
     async def _own_data(self, jobs: Sequence[_Job]) -> dict[str, str]:
         """The callers' own callback data, by send."""
@@ -134,8 +143,10 @@ class Rendering:
 
     def _whatsapp(self, recorded: Recorded, content: dict[str, Any] | None, owns: dict[str, str]) -> Rendered:
         event = recorded.event
+        if content is None and event.sealed is not None:
+            return Nothing.GONE
         if content is None or not whatsapp.has_item(content, event):
-            return None
+            return Nothing.NO_ITEM
         own = owns.get(getattr(event, "send_id", None) or "")
         return Body("application/json", whatsapp.body(event, content, account=self._account, restored=own))
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 
 from domain.inbound import wire
+from gateway import bodies
 from gateway.passing import relay
 from gateway.passing.allowed import OVERRIDES, SECRETS, Passage, meant
 
@@ -88,6 +89,7 @@ class Form:
         self.fault: web.HTTPException | None = None
         """Why the upload was broken off."""
         self._content = request.content
+        bodies.is_file(request)
         self._limit = passage.limit
         try:
             self._reader = MultipartReader(request.headers, request.content)

@@ -11,6 +11,7 @@ import binascii
 import hmac
 import json
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -19,16 +20,17 @@ from yarl import URL
 from domain.ids import Ids
 from gateway import errors
 from gateway.access import caller_of
-from gateway.auth import Scope
-from gateway.gateway import GATEWAY, Gateway
+from gateway.auth import ApiKey, Scope
+from gateway.gateway import GATEWAY
 from gateway.logs import get_logger
 from gateway.passing import relay
 from gateway.upstream import GRAPH_VERSION, Lost, NotSent
+from gateway.vault import serving
+from gateway.vault.vault import Forgotten, Vault, media_key
 
+VAULT: Final = "vault:"
+"""What an address begins with that leads to a kept file."""
 PATH: Final = r"/{version:v[0-9]+\.[0-9]+}/media/{token:[A-Za-z0-9_=-]+\.[0-9a-f]{32}}"
-HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
-"""Where WhatsApp keeps media: the account's token goes nowhere else."""
-META: Final = (".facebook.com", ".instagram.com")
 
 
 async def looked_up(request: web.Request, response: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -52,7 +54,7 @@ def _with_ours(request: web.Request, body: bytes) -> bytes:
         return body
     if not isinstance(about, dict) or not isinstance(about.get("url"), str):
         return body
-    if not is_media(gateway, about["url"]):
+    if not gateway.upstream.keeps_media(about["url"]):
         get_logger().warning("an address that is not where WhatsApp keeps media stays as it is")
         return body
     version = request.match_info.get("version", GRAPH_VERSION)
@@ -65,7 +67,9 @@ async def download(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     caller_of(request, Scope.SEND, others=(Scope.CONTENT,))
     url = opened(gateway.log.ids, request.match_info["token"])
-    if url is None or not is_media(gateway, url):
+    if url is not None and url.startswith(VAULT) and gateway.vault is not None:
+        return await _kept(request, gateway.vault, UUID(url.removeprefix(VAULT)))
+    if url is None or not gateway.upstream.keeps_media(url):
         details = "This address was not given by this gateway: GET the media id again."
         return errors.graph(404, 100, "Unsupported request", details=details)
     response = await gateway.upstream.open(
@@ -79,21 +83,37 @@ async def download(request: web.Request) -> web.StreamResponse:
     return await relay.stream(request, response)
 
 
-def is_media(gateway: Gateway, url: str) -> bool:
-    """Whether the address is one of WhatsApp's for media, or on the host of a simulated WhatsApp.
+async def from_vault(request: web.Request, media_id: str, caller: ApiKey) -> web.Response | None:
+    """What Graph would say of a file that was kept; None where it is WhatsApp's to answer."""
+    gateway = request.app[GATEWAY]
+    if gateway.vault is None:
+        return None
+    found = await gateway.vault.find(media_key(gateway.log.ids, media_id))
+    if found is None or not caller.reaches(found.line):
+        return None
+    if request.query.get("phone_number_id", found.line) != found.line:
+        return None
+    if isinstance(found, Forgotten):
+        return forgotten(request)
+    token = sealed(gateway.log.ids, f"{VAULT}{found.media_key}")
+    path = f"/{request.match_info.get('version', GRAPH_VERSION)}/media/{token}"
+    return errors.json(serving.about(found, f"{_base(request)}{path}"))
 
-    Graph answers any field under any name (`fields=endpoint_uri.as(url)`), and callers write some of them.
-    """
-    try:
-        given = URL(url)
-        origin = given.origin()
-    except ValueError:
-        return False
-    if given.user or not given.host:
-        return False
-    if given.scheme == "https" and given.host.endswith(HOSTS):
-        return True
-    return origin == gateway.upstream.url("").origin() and not f".{given.host}".endswith(META)
+
+async def _kept(request: web.Request, vault: Vault, key: UUID) -> web.StreamResponse:
+    found = await vault.find(key)
+    if found is None:
+        raise web.HTTPNotFound(text="The vault has no such file.")
+    caller_of(request, Scope.SEND, found.line, others=(Scope.CONTENT,))
+    if isinstance(found, Forgotten):
+        return forgotten(request)
+    return await serving.stream(request, vault, found)
+
+
+def forgotten(request: web.Request) -> web.Response:
+    """A file that was kept and can't be opened any more, in the dialect of the path."""
+    text = "The file is gone: whoever sent it was forgotten, or its time is over."
+    return errors.in_dialect(request.path, 410, text)
 
 
 def sealed(ids: Ids, url: str) -> str:

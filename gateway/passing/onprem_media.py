@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.graph_errors import cloud_to_onprem
-from gateway import errors, onprem
+from gateway import bodies, errors, onprem
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
@@ -20,6 +20,8 @@ from gateway.passing import media, relay
 from gateway.passing.allowed import PASSAGES
 from gateway.passing.changes import Change, account_of
 from gateway.upstream import GRAPH_VERSION, Answered, Lost, NotSent
+from gateway.vault import serving
+from gateway.vault.vault import Forgotten, media_key
 
 COLLECTION: Final = "/v1/media"
 ONE: Final = r"/v1/media/{media:[0-9]{1,32}}"
@@ -40,10 +42,10 @@ async def upload(request: web.Request) -> web.StreamResponse:
         headers[hdrs.CONTENT_LENGTH] = str(file.length)
     url = gateway.upstream.url(f"{GRAPH_VERSION}/{line}/media")
     response = await gateway.upstream.open("POST", url, headers=headers, body=file)
-    if file.too_large:
+    if file.fault:
         if isinstance(response, aiohttp.ClientResponse):
             response.close()
-        raise web.HTTPRequestEntityTooLarge(LIMIT)
+        raise file.fault
     status, answer = await _changed(gateway, change, response)
     if status != 200 or not isinstance(answer.get("id"), str):  # noqa: PLR2004 - HTTP
         return _failed(status, answer)
@@ -55,9 +57,11 @@ async def fetch(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     caller = caller_of(request, Scope.SEND, others=(Scope.CONTENT,))
     line = _line(gateway, caller)
+    if kept := await _from_vault(request, line):
+        return kept
     about = await _about(gateway, request.match_info["media"], line)
     url = about.get("url")
-    if not isinstance(url, str) or not media.is_media(gateway, url):
+    if not isinstance(url, str) or not gateway.upstream.keeps_media(url):
         return _failed(404, {})
     response = await gateway.upstream.open(
         request.method, URL(url, encoded=True), headers=relay.asked(request)
@@ -68,6 +72,19 @@ async def fetch(request: web.Request) -> web.StreamResponse:
         response.release()
         return _failed(response.status, {})
     return await relay.stream(request, response)
+
+
+async def _from_vault(request: web.Request, line: str) -> web.StreamResponse | None:
+    """The file where it was kept; None where it is WhatsApp's to answer."""
+    gateway = request.app[GATEWAY]
+    if gateway.vault is None:
+        return None
+    found = await gateway.vault.find(media_key(gateway.log.ids, request.match_info["media"]))
+    if found is None or found.line != line:
+        return None
+    if isinstance(found, Forgotten):
+        return media.forgotten(request)
+    return await serving.stream(request, gateway.vault, found)
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
@@ -104,8 +121,10 @@ class _File:
         boundary = uuid4().hex
         kind = request.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream").encode("utf-8", "replace")
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.too_large = False
+        self.fault: web.HTTPException | None = None
+        """Why the upload was broken off."""
         self._content = request.content
+        bodies.is_file(request)
         field = f'--{boundary}\r\nContent-Disposition: form-data; name="'.encode()
         self._before = b"".join(
             [
@@ -122,11 +141,14 @@ class _File:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._before
-        async for chunk in self._content.iter_any():
-            if self._content.total_bytes > LIMIT:
-                self.too_large = True
-                raise web.HTTPRequestEntityTooLarge(LIMIT)
-            yield chunk
+        try:
+            async for chunk in self._content.iter_any():
+                if self._content.total_bytes > LIMIT:
+                    raise web.HTTPRequestEntityTooLarge(LIMIT)
+                yield chunk
+        except web.HTTPException as fault:
+            self.fault = fault
+            raise
         yield self._after
 
 

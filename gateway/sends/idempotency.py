@@ -53,6 +53,7 @@ class Forgotten:
     """The key is bound to a send to a person who was forgotten since."""
 
     send_id: UUID
+    state: str
 
 
 Look = Free | Bound | OtherBody | Forgotten
@@ -105,7 +106,7 @@ def _was_left_free(found: Standing) -> bool:
 def _judge(log: Log, found: Standing, asked: SendRequest, line: str) -> Bound | OtherBody | Forgotten:
     before = found.send(log)
     if before is None:
-        return Forgotten(found.send_id)
+        return Forgotten(found.send_id, found.state)
     same = (before.line, before.asked.face) == (line, asked.face)
     if same and sends.same_request(before.asked.body, asked.body):
         return Bound(before, found)

@@ -59,6 +59,8 @@ class NotPosted:
     why: Why
     send_id: UUID | None = None
     """The send that the key is bound to."""
+    outcome: str = "unknown"
+    """Of what was asked, as far as it is known: `refused` when the key is another request's."""
 
 
 Answer = Accepted | Refused | Failed | Unknown | Replayed | NotPosted
@@ -113,9 +115,9 @@ async def _answer_of(
         case idempotency.Bound(one, found):
             return await _known_now(gateway, one, found)
         case idempotency.OtherBody(send_id):
-            return NotPosted("key_taken", send_id)
-        case idempotency.Forgotten(send_id):
-            return NotPosted("forgotten", send_id)
+            return NotPosted("key_taken", send_id, "refused")
+        case idempotency.Forgotten(send_id, state):
+            return _forgotten(send_id, state)
 
 
 async def _known_now(gateway: Gateway, one: Send, found: Standing) -> Answer:
@@ -135,7 +137,7 @@ def _replayed(one: Send, found: Standing) -> Answer:
         case "failed", (SendFailed(safe=False, http_status=int(status), code=code), {"answer": str(text)}):
             answer = Failed(one.send_id, status, code, text.encode())
         case "accepted" | "failed", (SendAccepted() | SendFailed(safe=False), _):
-            return NotPosted("forgotten", one.send_id)
+            return _forgotten(one.send_id, found.state)
         case "accepted", (_, content):
             answer = posting.accepted_later(one, content.get("message_id"), content.get("wa_id"))
         case "failed", _:
@@ -145,6 +147,10 @@ def _replayed(one: Send, found: Standing) -> Answer:
         case _:
             return NotPosted("in_flight", one.send_id)
     return Replayed(answer)
+
+
+def _forgotten(send_id: UUID, state: str) -> NotPosted:
+    return NotPosted("forgotten", send_id, "unknown" if state == "requested" else state)
 
 
 async def _decide(gateway: Gateway, one: Send) -> Answer:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
-from gateway.store.postgres import Pool
+from domain.events import Recorded
+from gateway.store.postgres import Pool, Postgres
 from projections.sql import load
 
 PARTITIONS: Final = 16
@@ -64,6 +65,7 @@ class DeliveryTables:
 
     def __init__(self, pool: Pool, schema: str, *, owner: UUID) -> None:
         self._pool = pool
+        self._log = Postgres(pool, schema)
         self._sql = load("gateway.store", "deliveries.sql", schema)
         self._owner = owner
 
@@ -148,6 +150,13 @@ class DeliveryTables:
     async def unpark(self, destination: UUID, position: int) -> None:
         """It was delivered after all."""
         await self._pool.execute(self._sql["unpark"], destination, position)
+
+    async def event(self, position: int) -> Recorded | None:
+        """The event at a position; None when this release can't read it."""
+        for found in await self._log.events_at([position]):
+            if isinstance(found, Recorded):
+                return found
+        return None
 
     async def state(self, destination: UUID) -> asyncpg.Record | None:
         """`failing_since` and `last_success` of a destination; None when it was removed."""

@@ -168,6 +168,13 @@ class Log:
         """The content of each event; None where nothing is sealed, or its key is gone."""
         return await self._opener.open(events)
 
+    async def derive(self, event: Event, purpose: bytes) -> bytes | None:
+        """A secret of 32 bytes that lasts as long as the key of an event's content; None where that is gone.
+
+        The same for the same event's key and purpose.
+        """
+        return await self._opener.derive(event, purpose)
+
     async def drop_expired_keys(self, now: datetime, oldest_month: int | None) -> None:
         """Make content that is past its time unreadable; `oldest_month` (202611) is the last one kept."""
         await self._pool.execute(self._drop_keys, now, oldest_month)

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from domain.events import Event
 from gateway.store.keyring import (
+    KEY_BYTES,
     Masters,
     SubjectKey,
     Wrapped,
@@ -55,6 +58,17 @@ class Opener:
             for event, one in zip(events, whose, strict=True)
         ]
 
+    async def derive(self, event: Event, purpose: bytes) -> bytes | None:
+        """32 bytes for `purpose` that follow from the key an event is sealed under; None where that is gone.
+
+        Asked of the database each time, so an erasure is complete at once.
+        """
+        whose = _key_of(event)
+        if whose is None:
+            return None
+        secret = (await self._secrets([whose])).get(whose)
+        return secret and HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret)
+
     def _opened(self, event: Event, key: SubjectKey | None) -> dict[str, Any] | None:
         if event.sealed is None or key is None:
             return None
@@ -68,16 +82,22 @@ class Opener:
         known = self._keys
         missing = sorted(wanted - known.keys())
         if missing:
-            subjects, months = zip(*missing, strict=True)
             found: dict[tuple[UUID, int], SubjectKey | None] = dict.fromkeys(missing)
-            for row in await self._pool.fetch(self._keys_sql, subjects, months):
-                one = row["person_id"], row["month"]
-                wrapped = Wrapped(row["wrapped"], row["master_id"])
-                secret = self.masters.unwrap(wrapped, bound_to(self._log_id, *one))
-                found[one] = SubjectKey(row["person_id"], AESGCM(secret))
+            for one, secret in (await self._secrets(missing)).items():
+                found[one] = SubjectKey(one[0], AESGCM(secret))
             # Only now: others who open at the same time must not take a key for gone.
             known |= found
         return known
+
+    async def _secrets(self, wanted: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], bytes]:
+        """Those that are there."""
+        subjects, months = zip(*wanted, strict=True)
+        found = {}
+        for row in await self._pool.fetch(self._keys_sql, subjects, months):
+            one = row["person_id"], row["month"]
+            wrapped = Wrapped(row["wrapped"], row["master_id"])
+            found[one] = self.masters.unwrap(wrapped, bound_to(self._log_id, *one))
+        return found
 
 
 def _key_of(event: Event) -> tuple[UUID, int] | None:

@@ -28,6 +28,8 @@ DATABASE_GONE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # What the machine under it can't do: I/O errors, files that can't be opened (class 58)
+    asyncpg.PostgresSystemError,
     # "is not currently accepting connections"
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.ReadOnlySQLTransactionError,

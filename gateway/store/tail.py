@@ -23,6 +23,10 @@ RECENT: Final = 5_000
 """Events kept in memory, decoded, so that several followers at the head read each of them once."""
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries to listen again."""
+ALIVE_EVERY: Final = 15.0
+"""Seconds between two proofs that the connection for hints is alive: silence alone says nothing."""
+ALIVE_WITHIN: Final = 5.0
+"""Seconds that a proof may take; then the connection counts as lost."""
 
 _log = logging.getLogger(__name__)
 
@@ -143,6 +147,15 @@ class Tail:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener("stored_events", heard)
             self._hint()  # whatever came before is looked at now
-            await lost.wait()
+            while not await _happens(lost, ALIVE_EVERY):
+                await connection.execute("select 1", timeout=ALIVE_WITHIN)
         finally:
             connection.terminate()
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -179,6 +179,18 @@ def test_what_whatsapp_does_not_tell_and_what_it_prices_otherwise() -> None:
     assert missing["rows"][1]["cause"] == "missing_rate"
 
 
+@pytest.mark.parametrize(
+    ("word", "category"),
+    [
+        ("MARKETING_LITE_DYNAMIC", "marketing"),
+        ("AUTHENTICATION_INTERNATIONAL", "authentication-international"),
+        ("GROUP_UTILITY", "utility"),
+    ],
+)
+def test_words_of_the_analytics_are_our_categories(word: str, category: str) -> None:
+    assert [told.category for told in read(answer(("GB", word, "REGULAR", 1)), UTC)] == [category]
+
+
 def test_costs_are_decimals_from_the_first_digit_on_and_may_be_hidden() -> None:
     long = read(ANSWER.read_bytes().replace(b"2.64", b"0.12345678901234567890123"), UTC)
     hidden = read(answer(("GB", "UTILITY", "REGULAR", 1)), UTC)

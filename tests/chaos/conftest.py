@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from running import running, start
 
+from gateway.app import Databases
+from gateway.audit import verify_log
+
 __all__ = ["running", "start"]
+
+
+@pytest.fixture
+async def sound(database: str) -> AsyncIterator[None]:
+    """In the end the log's own audit finds nothing."""
+    yield
+    said: list[str] = []
+    url, now = Databases(database, database, ()), datetime.now(UTC)
+    assert await verify_log(url, "ledgerline", now=now, patience=timedelta(), say=said.append) == 0, said
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway import cli
 from gateway.sends import settler
 from gateway.store.log import Log
 from gateway.store.tail import Tail
+from gateway.vault import fetch, objects, sweep
 
 GIVEN_UP = 1.0
 """Seconds until a dispatch without an outcome counts as unknown."""
@@ -61,6 +63,9 @@ def _hurry() -> None:
                 await wait(tail)
 
     Tail.wait = soon
+    # A dead gateway's claims on files end soon, and so does what it left.
+    objects.LEASE, objects.SLOW = timedelta(seconds=2), timedelta(seconds=3)
+    fetch.RENEW, sweep.EVERY = 0.5, 0.2
 
 
 def _arm(when: str, topic: str = "") -> None:

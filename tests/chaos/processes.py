@@ -138,6 +138,8 @@ class House:
     simulator: Simulator
     network: Network
     http: aiohttp.ClientSession
+    more: Mapping[str, str]
+    """Settings beside the usual ones, or instead of them."""
 
     @asynccontextmanager
     async def gateway(self, at: str = "never", port: int | None = None) -> AsyncIterator[Process]:
@@ -165,11 +167,12 @@ class House:
             "VERIFY_TOKEN": sandboxed.VERIFY_TOKEN,
             "API_KEYS": f"chaos:{sandboxed.API_KEY}:send+read+content+admin",
             "TIME_ZONE": "UTC",
+            **self.more,
         }
 
 
 @asynccontextmanager
-async def house(database: str) -> AsyncIterator[House]:
+async def house(database: str, **more: str) -> AsyncIterator[House]:
     """Everything but the gateways."""
     simulator = create_simulator(callback_url="http://127.0.0.1:9", clock=SandboxClock())
     headers = {"Authorization": f"Bearer {sandboxed.API_KEY}"}
@@ -178,7 +181,7 @@ async def house(database: str) -> AsyncIterator[House]:
         Network.serving(whatsapp) as network,
         aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as http,
     ):
-        yield House(database, simulator, network, http)
+        yield House(database, simulator, network, http, more)
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ class _Way:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    is_mute: bool = False
 
 
 @dataclass(eq=False)
@@ -70,6 +71,12 @@ class Proxy:
         for direction in directions or ("there", "back"):
             self._open[direction].clear()
 
+    def mute(self) -> None:
+        """What the connections of now still say is lost for ever, as when a firewall forgot them."""
+        for ways in self._connections.values():
+            for way in ways:
+                way.is_mute = True
+
     def flow(self) -> None:
         """End a stall: what was held up arrives late, as after a healed partition."""
         for gate in self._open.values():
@@ -110,6 +117,8 @@ class Proxy:
             while data := await way.reader.read(64 * 1024):
                 await asyncio.sleep(self.delay)
                 await self._open[direction].wait()
+                if way.is_mute:
+                    continue
                 way.writer.write(data)
                 await way.writer.drain()
             await self._open[direction].wait()

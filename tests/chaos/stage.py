@@ -68,6 +68,13 @@ class Server:
         pid = (self.home / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0]
         os.kill(int(pid), kind)
 
+    def vanish(self) -> None:
+        """Server and guard at once: only a gateway is left to bring them back."""
+        pid = (self.home / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0]
+        guard = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        for one in (guard, pid):
+            os.kill(int(one), signal.SIGKILL)
+
 
 @asynccontextmanager
 async def own_server(folder: Path | None = None, **settings: str) -> AsyncIterator[Server]:

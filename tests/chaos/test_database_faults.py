@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -20,7 +21,9 @@ from traffic import Traffic, prove
 
 from gateway import health, webhook
 from gateway.sends import deciding, posting, send, settler
-from gateway.store import postgres, writer
+from gateway.store import postgres, tail, writer
+from gateway.store.outcomes import Draft
+from gateway.store.postgres import Pool
 from projections.sql import load
 
 ROUNDS = 5 if LONG else 1
@@ -56,6 +59,11 @@ async def under_load(database: str) -> AsyncIterator[Traffic]:
         states = await prove(traffic, database)
         assert set(states.values()) <= {"accepted", "failed"}
         assert set(traffic.statuses) <= {200, 409, 500, 503}
+        # Of 500, only what may have been sent and can't be recorded yet.
+        ends = {
+            answer.outcome for told in traffic.answers.values() for answer in told if answer.status == 500
+        }
+        assert ends <= {"unknown"}
 
 
 def event(number: int) -> dict[str, Any]:
@@ -145,7 +153,8 @@ async def test_a_gateway_that_vanished_keeps_nothing_locked(
     database: str, proxied: tuple[str, Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection is silent, not closed, in the middle of learning who somebody is."""
-    monkeypatch.setitem(postgres._SETTINGS, "idle_in_transaction_session_timeout", "2s")
+    longer_than_patience = "10s" if LONG else "2s"
+    monkeypatch.setitem(postgres._SETTINGS, "idle_in_transaction_session_timeout", longer_than_patience)
     url, proxy = proxied
     async with simulated() as simulator, serving(database, simulator) as running:
         vanished = await postgres.connect(url, "ledgerline")
@@ -159,6 +168,25 @@ async def test_a_gateway_that_vanished_keeps_nothing_locked(
 
         await until(taken)
         vanished.terminate()
+
+
+async def test_hints_come_again_though_nobody_closed_the_connection_that_brought_them(
+    database: str, proxied: tuple[str, Proxy], pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "ALIVE_EVERY", 0.2)
+    monkeypatch.setattr(tail, "ALIVE_WITHIN", 0.2)
+    url, proxy = proxied
+    async with tail.Tail.open(url, pool, "ledgerline", poll=3_600) as follower:
+        await follower.wait()  # it listens
+        for head in (1, 2, 3):
+            accepted = proxy.accepted
+            proxy.mute()
+            async with writer.Writer.open(database, pool, "ledgerline") as other:
+                await other.append([Draft(uuid4(), "topic", b"{}", uuid4(), head)], 0, patience=30)
+            await follower.wait()
+            while not await follower.after(head - 1, 1):
+                await follower.wait()
+            assert proxy.accepted > accepted
 
 
 async def test_the_network_is_slow(proxied: tuple[str, Proxy]) -> None:
@@ -181,24 +209,39 @@ async def test_the_server_is_restarted_and_killed() -> None:
                 await traffic.progress()
 
 
-FULL = """
-create function no_space() returns trigger language plpgsql as $$ begin
-  raise exception using errcode = 'disk_full', message = 'could not extend file: No space left on device';
+async def test_the_server_and_its_guard_are_killed() -> None:
+    async with own_server() as server, under_load(server.url) as traffic:
+        for _ in range(ROUNDS):
+            server.vanish()
+            await is_answered_503(traffic.running)
+            await traffic.progress()
+
+
+FAILING = """
+create function fails() returns trigger language plpgsql as $$ begin
+  raise exception using errcode = '{}', message = 'could not extend file';
 end $$;
-create trigger no_space before insert on ledgerline.stored_events execute function no_space();
-alter table ledgerline.stored_events enable always trigger no_space;
+create trigger fails before insert on ledgerline.stored_events execute function fails();
+alter table ledgerline.stored_events enable always trigger fails;
 """
-ROOM = "drop function no_space cascade"
+MENDED = "drop function fails cascade"
+TROUBLES = {"disk full": "53100", "out of memory": "53200", "I/O error": "58030", "system error": "58000"} | {
+    "no such file": "58P01",
+    "shutting down": "57P01",
+    "crashed": "57P02",
+    "starting": "57P03",
+}
+"""What a server says that can't write and may be able to again, by SQLSTATE."""
 
 
-async def test_the_server_says_that_its_disk_is_full(database: str) -> None:
+@pytest.mark.parametrize("state", TROUBLES.values() if LONG else ["53100", "58030"])
+async def test_the_server_says_that_it_can_not_write(database: str, state: str) -> None:
     admin = await asyncpg.connect(database)
     async with under_load(database) as traffic:
-        for _ in range(ROUNDS):
-            await admin.execute(FULL)
-            await is_turned_away(traffic)
-            await admin.execute(ROOM)
-            await traffic.progress()
+        await admin.execute(FAILING.format(state))
+        await is_turned_away(traffic)
+        await admin.execute(MENDED)
+        await traffic.progress()
     await admin.close()
 
 

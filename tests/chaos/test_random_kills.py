@@ -6,16 +6,16 @@ import asyncio
 import base64
 import os
 import random
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-import aiohttp
 import pytest
 from audit import Known, audit, dump
+from follower import Follower
 from processes import SEND, House, Process, free_port, house
 from running import MASTER_KEY, until
 
@@ -109,34 +109,6 @@ class Load:
         self._home.simulator.faults.clear()
 
 
-class Follower:
-    """Reads the feed from whichever gateway there is, and goes on where it was."""
-
-    def __init__(self, pair: Pair) -> None:
-        self._pair = pair
-        self.last = 0
-        self.streams = 0
-
-    async def follow(self) -> None:
-        """Every event once and in order, until cancelled."""
-        while True:
-            try:
-                await self._stream(self._pair.any)
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(0.05)
-
-    async def _stream(self, gateway: Process) -> None:
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self.last)}
-        forever = aiohttp.ClientTimeout(total=None)
-        async with gateway.http.get(f"{gateway.url}/api/events", headers=headers, timeout=forever) as feed:
-            assert feed.status == 200
-            self.streams += 1
-            async for line in feed.content:
-                if line.startswith(b"id:"):
-                    assert int(line[3:]) == self.last + 1
-                    self.last += 1
-
-
 async def has_grown(known: Known, before: int) -> bool:
     return len(known.told) > before
 
@@ -162,20 +134,12 @@ async def test_nothing_is_lost_or_doubled_whoever_dies(database: str, tmp_path: 
     async with house(database) as home, AsyncExitStack() as stack:
         pair = Pair(home, stack)
         await asyncio.gather(pair.open(0), pair.open(1))
-        follower = Follower(pair)
-        following = asyncio.create_task(follower.follow())
-        load = await loaded(home, pair, KILLS)
+        follower = Follower(lambda: pair.any)
+        async with follower.following():
+            load = await loaded(home, pair, KILLS)
         said = await sound(home, load.known)
         dump(load.known, tmp_path / "known.json")
-        head = int(said[0].rpartition(" ")[2])
-
-        async def is_there() -> bool:
-            return following.done() or follower.last >= head
-
-        await until(is_there)
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        await follower.sees(int(said[0].rpartition(" ")[2]))
         await sound(home, load.known)
         assert follower.streams > 1
         assert len(load.known.told) >= KILLS // 2

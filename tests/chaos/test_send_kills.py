@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 import pytest_asyncio
 from audit import Known, audit
 from processes import SEND, Answer, House, Process, house
-from running import ANN, MASTER_KEY, until
+from running import ANN, LINE, MASTER_KEY, until
+from wires import signed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -159,6 +161,37 @@ async def test_a_callback_survives(home: House, survivor: Process, at: str) -> N
     home.simulator.callbacks.url = f"{survivor.url}/webhooks/whatsapp"
     async with asyncio.timeout(20):
         await update.acknowledged.wait()
+
+
+async def test_the_same_batch_at_once_on_two_processes_is_recorded_once(
+    home: House, survivor: Process
+) -> None:
+    batches = [orjson.dumps(callback(number, number + 1)) for number in range(20)]
+    async with home.gateway() as other:
+        posts = [
+            home.http.post(
+                f"{gateway.url}/webhooks/whatsapp", data=batch, headers={"X-Hub-Signature-256": signed(batch)}
+            )
+            for batch in batches
+            for gateway in (survivor, other)
+        ]
+        assert [answer.status for answer in await asyncio.gather(*posts)] == [200] * 40
+    page = await survivor.ask("/api/events?topic=MessageReceived&limit=1000")
+    assert page is not None
+    ids = [event["data"]["opened"]["message_id"] for event in page.body["events"]]
+    assert sorted(one for one in ids if one.startswith("wamid.twice")) == sorted(
+        f"wamid.twice.{number}" for number in range(21)
+    )
+
+
+def callback(*numbers: int) -> dict[str, Any]:
+    """One message for each number."""
+    kind = {"from": ANN, "timestamp": "1795305600", "type": "text", "text": {"body": "Hello."}}
+    messages = [{"id": f"wamid.twice.{number}"} | kind for number in numbers]
+    metadata = {"display_phone_number": "15550783881", "phone_number_id": LINE}
+    value = {"messaging_product": "whatsapp", "metadata": metadata, "messages": messages}
+    entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": value}]}
+    return {"object": "whatsapp_business_account", "entry": [entry]}
 
 
 async def test_the_log_is_sound_after_all_of_these(home: House) -> None:

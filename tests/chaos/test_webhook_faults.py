@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from itertools import permutations
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any
 
 import orjson
 import pytest
 from aiohttp import web
 from running import ANN, LINE, Running, Start, whatsapp
+from wires import Wire
 
-from gateway import sandbox
+pytestmark = pytest.mark.usefixtures("sound")
 
-PATH = "/webhooks/whatsapp"
 WEEK = 7 * 24 * 3600
 TEMPLATE = {
     "messaging_product": "whatsapp",
@@ -40,10 +37,6 @@ def callback(**items: Any) -> dict[str, Any]:
     value = {"messaging_product": "whatsapp", "metadata": metadata} | items
     changes = [{"field": "messages", "value": value}]
     return {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": changes}]}
-
-
-def signed(body: bytes) -> str:
-    return "sha256=" + hmac.new(sandbox.APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
 
 
 class TestAgain:
@@ -109,40 +102,6 @@ async def test_a_status_that_comes_before_the_answer_of_its_send_is_its_own(star
         assert (by_send["state"], by_message["send_id"]) == ("delivered", send_id)
         assert await gateway.events("SendUnknown", "SendSettled", "SendFailed") == []
         assert len(posted) == 1
-
-
-class Wire:
-    """A client that writes what it likes, when it likes."""
-
-    def __init__(self, gateway: Running) -> None:
-        self._address = urlsplit(gateway.url)
-
-    async def __aenter__(self) -> Self:
-        host, port = self._address.hostname, self._address.port
-        self._reader, self._writer = await asyncio.open_connection(host, port)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._writer.close()
-
-    async def head(self, body: bytes, **headers: str) -> None:
-        """A request with the right signature for `body`; `headers` beside it."""
-        given = {"Host": "gateway", "X-Hub-Signature-256": signed(body)}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"POST {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
-        await self.write("\r\n".join(lines).encode())
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    def end(self) -> None:
-        self._writer.write_eof()
-
-    async def status(self) -> int:
-        """Of the next answer; 0 when there is none."""
-        line = await self._reader.readline()
-        return int(line.split()[1]) if line else 0
 
 
 BODY = orjson.dumps(callback(messages=[text(1)]))

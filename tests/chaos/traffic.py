@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from follower import Follower
 from running import LINE, Running, until
 
 from domain.events import (
@@ -58,6 +59,11 @@ class Traffic:
     """By text, which is different in every send."""
     written: list[str] = field(default_factory=list)
     """Ids of the messages that customers wrote; WhatsApp calls back until each is acknowledged."""
+    follower: Follower = field(init=False)
+    """Reads the feed as long as traffic flows."""
+
+    def __post_init__(self) -> None:
+        self.follower = Follower(lambda: self.running)
 
     @property
     def statuses(self) -> Counter[int]:
@@ -124,7 +130,7 @@ class Traffic:
                 turn += 1
                 await asyncio.sleep(0.03)
 
-        async with asyncio.TaskGroup() as tasks:
+        async with self.follower.following(), asyncio.TaskGroup() as tasks:
             for work in [write(), *(call() for _ in range(callers))]:
                 tasks.create_task(work)
             try:
@@ -160,6 +166,7 @@ async def prove(traffic: Traffic, database: str, *others: Running) -> dict[str, 
     _prove_order(log)
     _prove_inbound(running, log, traffic.written)
     _prove_outcomes(log)
+    await traffic.follower.sees(len(log))
     await _prove_sound(database)
     return await _prove_sends(traffic)
 

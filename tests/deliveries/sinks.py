@@ -42,9 +42,12 @@ class Sink:
     taken: list[Delivery] = field(default_factory=list)
     verdict: Verdict = lambda _: 200
     pause: float = 0.0
+    transports: list[asyncio.Transport] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if isinstance(request.transport, asyncio.Transport):
+            self.transports.append(request.transport)
         delivery = Delivery(await request.read(), headers)
         self.got.append(delivery)
         await asyncio.sleep(self.pause)
@@ -53,6 +56,11 @@ class Sink:
         if answer.status < 300:
             self.taken.append(delivery)
         return answer
+
+    def hang_up(self) -> None:
+        """Close all connections."""
+        for transport in self.transports:
+            transport.close()
 
     def texts(self) -> list[str]:
         """Of the messages it took, in order."""

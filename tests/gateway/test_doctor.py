@@ -174,6 +174,19 @@ async def test_the_master_key_is_tried(database: str, pool: Pool, upstream: str,
     assert said[1] == "wrong log: no LEDGERLINE_MASTER_KEY opens it; give the one that it was made with"
 
 
+async def test_the_media_vault_is_tried(upstream: str, tmp_path: Path) -> None:
+    _, said = await examined(upstream_url=upstream, keep_media=True)
+    assert said[1] == "ok media vault: it gives back what it was given"
+    (tmp_path / "file").write_text("no folder")
+    code, said = await examined(upstream_url=upstream, vault=str(tmp_path / "file"))
+    assert code == 1
+    assert said[1] == "wrong media vault: files can't be kept (FileExistsError); check LEDGERLINE_VAULT"
+    bucket = {"vault": "s3://bucket", "vault_s3_url": NOBODY, "vault_s3_key_id": "id", "vault_s3_secret": "s"}
+    code, said = await examined(upstream_url=upstream, **bucket)
+    assert code == 1
+    assert said[1] == "wrong media vault: files can't be kept (GenericError); check LEDGERLINE_VAULT"
+
+
 @pytest.fixture
 def master_key() -> str:
     return "A" * 43 + "="

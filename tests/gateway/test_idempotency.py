@@ -55,6 +55,8 @@ async def test_another_body_under_the_same_key_is_refused_by_name(running: Runni
     send_id = running.headers["Ledgerline-Send-Id"]
     status, answer = await running.send(OTHER, headers=KEY)
     assert (status, answer["error"]["code"]) == (422, 100)
+    assert told(running) == ("refused", None)
+    assert running.headers["Ledgerline-Send-Id"] == send_id
     assert send_id in answer["error"]["error_data"]["details"]
     flag = TEMPLATE | {"template": TEMPLATE["template"] | {"flag": True}}
     await running.send(flag, headers={"Idempotency-Key": "flag"})
@@ -221,6 +223,7 @@ async def test_the_key_of_an_outcome_that_was_forgotten_is_gone(
 
     monkeypatch.setattr(running.gateway.log, "opened", without_outcomes)
     assert (await running.send(TEMPLATE, headers=KEY))[0] == 410
+    assert told(running) == ("accepted", None)
 
 
 async def test_a_send_on_its_way_is_not_sent_beside(start: Start) -> None:
@@ -237,6 +240,7 @@ async def test_a_send_on_its_way_is_not_sent_beside(start: Start) -> None:
         status, body = await gateway.send(TEMPLATE, headers=KEY)
         assert (status, body["error"]["code"]) == (409, 131016)
         assert gateway.headers["Retry-After"] == "1"
+        assert told(gateway) == ("unknown", None)
         assert (await gateway.send(OTHER, headers=KEY))[0] == 422
         go_on.set()
         assert (await first)[0] == 200
@@ -273,4 +277,5 @@ async def test_the_key_of_a_forgotten_person_is_gone(running: Running) -> None:
         await db.execute("delete from ledgerline.person_keys")
     running.gateway.log._opener._since = -1e9
     assert (await running.send(TEMPLATE, headers=KEY))[0] == 410
+    assert told(running) == ("accepted", None)
     assert sum(one["count"] for one in await running.accepted()) == 1

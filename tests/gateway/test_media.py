@@ -273,7 +273,7 @@ async def test_the_token_goes_where_whatsapp_keeps_media_only(start: Start, url:
 
 async def test_graph_itself_is_no_place_for_media(start: Start) -> None:
     async with start(upstream_url="https://graph.facebook.com") as running:
-        assert not media.is_media(running.gateway, "https://graph.facebook.com/v26.0/1")
+        assert not running.gateway.upstream.keeps_media("https://graph.facebook.com/v26.0/1")
 
 
 async def test_an_address_is_https_where_a_proxy_says_so(running: Running) -> None:

@@ -144,6 +144,7 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     days = ("--from", "2026-11-01", "--to", "2026-12-01")
     table = command("report", "billing", *days)
     csv = command("report", "billing", *days, "--group-by", "month,category", "--format", "csv")
+    observed = command("report", "observed", *days, "--format", "csv")
     json = command("report", "billing", *days, "--format", "json", "--as-of", "0")
     wrong = command("report", "billing", "--group-by", "contact")
     supposed = command("report", "billing", *days, "--what-if", "era=message")
@@ -156,6 +157,7 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     about = "from,to,currency,time_zone,as_of,eras,cards"
     assert csv.stdout == f"month,category,{figures},{about}\n"
     assert '"cost": "0"' in json.stdout
+    assert observed.stdout.startswith("line,reason,caller,face,type,sends,observed,right,wrong,")
     assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
     assert supposed.returncode == 0, supposed.stderr
     assert "Supposing era=message: nothing was or will be billed so" in supposed.stdout

@@ -51,6 +51,12 @@ EVERY: dict[str, tuple[str, str, Any]] = {
     "SILENCE_MINUTES": ("silence_minutes", "5", 5),
     "DESTINATIONS_PRIVATE": ("destinations_private", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "RETENTION_MONTHS": ("retention_months", "6", 6),
+    "KEEP_MEDIA": ("keep_media", "true", True),
+    "VAULT": ("vault", "s3://bucket/media", "s3://bucket/media"),
+    "VAULT_S3_URL": ("vault_s3_url", "https://s3.example/", "https://s3.example"),
+    "VAULT_S3_REGION": ("vault_s3_region", "eu-central-1", "eu-central-1"),
+    "VAULT_S3_KEY_ID": ("vault_s3_key_id", "id", "id"),
+    "VAULT_S3_SECRET": ("vault_s3_secret", "secret", "secret"),
 }
 
 
@@ -230,3 +236,23 @@ def test_a_time_zone_that_nobody_chose_is_warned_of() -> None:
     assert [text.split()[0] for text in warnings(load())] == ["LEDGERLINE_TIME_ZONE"]
     Path("ledgerline.toml").write_text('time_zone = "UTC"\n')
     assert warnings(load()) == []
+
+
+def test_lines_keep_media_as_they_say_or_as_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables(monkeypatch, LINES="1,2,3")
+    Path("ledgerline.toml").write_text('[line.1]\nkeep_media = true\n[line.2]\npolicy = "observe"\n')
+    assert load().media_lines == ("1",)
+    variables(monkeypatch, KEEP_MEDIA="true")
+    Path("ledgerline.toml").write_text("[line.2]\nkeep_media = false\n")
+    assert load().media_lines == ("1", "3")
+
+
+@pytest.mark.parametrize("value", ["ftp://host/folder", "s3://", "s3:///media", "https://bucket"])
+def test_a_vault_is_a_folder_or_a_bucket(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables(monkeypatch, VAULT=value)
+    assert any("must be a folder, or s3://bucket" in problem for problem in problems())
+
+
+def test_half_a_pair_of_s3_keys_is_missing_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables(monkeypatch, VAULT_S3_KEY_ID="id")
+    assert any("VAULT_S3_KEY_ID is half of a pair" in problem for problem in missing(load()))

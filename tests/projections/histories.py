@@ -15,6 +15,8 @@ from domain.events import (
     CallReceived,
     ConsentChanged,
     Event,
+    MediaKept,
+    MediaLost,
     MessageReceived,
     Recorded,
     SendAccepted,
@@ -43,6 +45,7 @@ times = st.integers(NOW - 60 * HOUR, NOW).map(lambda at: at - at % 1800)
 sends = st.sampled_from(SENDS)
 keys = st.sampled_from(MESSAGES)
 lines = st.sampled_from(LINES)
+files = st.sampled_from([str(UUID(int=1000 + n)) for n in range(30)])
 attempts = st.integers(1, 2)
 decisions = st.sampled_from(
     [{}, {"reason": "window_open"}, *({"reason": one, "observed": True} for one in ("closed", "opted_out"))]
@@ -130,6 +133,14 @@ events = st.one_of(
         message_key=st.none() | keys,
     ),
     _made(
+        MediaKept,
+        message_key=keys,
+        message_event=files,
+        media_key=st.sampled_from(MESSAGES),
+        object=st.just(MESSAGES[0]),
+    ),
+    _made(MediaLost, message_key=keys, message_event=files, reason=st.just("gone")),
+    _made(
         ConsentChanged,
         category=st.sampled_from(["marketing_messages", "all"]),
         value=st.sampled_from(["stop", "resume"]),
@@ -169,9 +180,14 @@ def message(**public: Any) -> MessageReceived:
 
 
 def _consistent(drawn: Sequence[Event]) -> list[Event]:
-    """Each event its own dedupe key, each attempt of a send its own message."""
-    history = []
+    """Each event its own dedupe key, each attempt of a send its own message, each file one outcome."""
+    history: list[Event] = []
+    files: set[str] = set()
     for n, event in enumerate(drawn):
+        if isinstance(event, MediaKept | MediaLost):
+            if event.message_event in files:
+                continue
+            files.add(event.message_event)
         public = {"key": str(UUID(int=1000 + n))}
         send_id = getattr(event, "send_id", None)
         if send_id is not None and getattr(event, "message_key", None) is not None:

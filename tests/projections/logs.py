@@ -31,6 +31,7 @@ TABLES = {
     "pricing_model, pricing_type, pricing_category, pricing_subtype, pricing_billable, pricing_status, "
     "pricing_at, in_free_entry",
     "lines_v2": "line, last_webhook_at, last_send_at",
+    "media_v1": "message, line, at_used, kept, media_key",
     "observed_v1": "send_id, decided_at, line, caller, face, type, verdict, reason",
     "templates_v2": "account, name, language, status_at, status_key, status, reason, category_at, "
     "category_key, category, quality_at, quality_key, quality, first_category_at, first_category_key, "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from logs import SCHEMA, Item, MemoryLog, project
 from domain.events import Recorded, Undecodable
 from gateway.store.postgres import Pool
 from projections.rows import Connection
-from projections.runner import CheckpointBeyondHeadError, Lag, Runner
+from projections.runner import CheckpointBeyondHeadError, Lag, Runner, attempt
 from projections.window import WindowProjection
 
 
@@ -215,3 +216,13 @@ async def test_the_lag_tells_position_and_head_of_each_projection(pool: Pool, ta
 async def dead_letters(pool: Pool) -> list[tuple[str, int, str]]:
     select = "select projection, position, error from ledgerline.dead_letters order by 1, 2"
     return [tuple(row) for row in await pool.fetch(select)]
+
+
+async def test_a_fold_whose_transaction_never_began_is_no_loose_end(pool: Pool, tally: Tally) -> None:
+    """Warnings are errors here, of a coroutine that nobody awaited too."""
+    async with pool.acquire() as db:
+        await db.execute("begin")
+        with pytest.raises(asyncpg.InterfaceError):
+            await attempt(db, tally.fold(db, []))
+        await db.execute("rollback")
+        gc.collect()

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -244,6 +245,60 @@ async def test_a_killed_server_comes_back_by_itself_with_its_data(data_dir: Path
     await fetch(server.url, "drop table survivor")
     await joined.stop()
     await server.stop()
+
+
+@pytest.mark.parametrize("guard_first", [True, False])
+async def test_a_client_that_lives_brings_guard_and_server_back(
+    data_dir: Path,
+    guard_first: bool,  # noqa: FBT001 - a case
+) -> None:
+    server = await start(data_dir)
+    pid = server_pid(data_dir)
+    watching = parent_of(pid)
+    for one in (watching, pid) if guard_first else (pid, watching):
+        os.kill(one, signal.SIGKILL)
+    while await is_away(server.url):
+        pass
+    assert server_pid(data_dir) != pid
+    assert parent_of(server_pid(data_dir)) != watching
+    await server.stop()
+
+
+async def is_away(url: str) -> bool:
+    try:
+        await fetch(url, "select 1")
+    except (OSError, asyncpg.PostgresError):
+        await asyncio.sleep(0.05)  # a refused connection alone lets nobody else go on
+        return True
+    return False
+
+
+async def test_a_guard_that_begins_while_the_last_client_leaves_leaves_too(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start(data_dir)
+    watching = parent_of(server_pid(data_dir))
+    words = words_of(watching)
+    os.kill(watching, signal.SIGKILL)
+    shut_down, begun = guard.shut_down, []
+
+    def shut_down_and_begin(home: Path) -> None:
+        shut_down(home)
+        if not begun:
+            begun.append(subprocess.run(words, check=True))  # noqa: S603 - the guard's own
+            for _ in range(1_000):
+                if guard.is_held(home / "server"):
+                    return
+                time.sleep(0.01)
+            pytest.fail("it did not start the server")
+
+    monkeypatch.setattr(guard, "shut_down", shut_down_and_begin)
+    await server.stop()
+    assert begun
+
+
+def words_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
 
 
 async def test_the_kill_of_everything_leaves_a_cluster_that_starts(data_dir: Path) -> None:

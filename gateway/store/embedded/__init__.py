@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import fcntl
 import os
 import secrets
@@ -19,7 +20,7 @@ from gateway.store.embedded.files import secret
 from gateway.store.embedded.locks import hold
 from gateway.store.embedded.places import EmbeddedError, home_of, make_data_dir, owner_of, socket_folder
 from gateway.store.embedded.programs import binaries
-from gateway.store.embedded.server import ready
+from gateway.store.embedded.server import keep_guarded, ready
 
 __all__ = ["Embedded", "EmbeddedError", "master_key"]
 
@@ -30,10 +31,12 @@ class Embedded:
     `url` is a superuser's in a cluster that is ours alone, over a socket; asyncpg and psycopg take it.
     """
 
-    def __init__(self, url: str, home: Path, client: int) -> None:
+    def __init__(self, url: str, server: guard.Server, client: int) -> None:
+        """Use `start`."""
         self.url = url
-        self._home = home
+        self._home = server.home
         self._client: int | None = client
+        self._guarding = asyncio.create_task(keep_guarded(server))
 
     @classmethod
     async def start(
@@ -64,20 +67,25 @@ class Embedded:
             except BaseException:
                 os.close(client)  # with no client left, the guard stops what was started
                 raise
-        return cls(url, home, client)
+        return cls(url, server, client)
 
     async def stop(self) -> None:
         """Leave; the last client stops the server and waits until it is gone."""
         if self._client is None:
             return
+        self._guarding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._guarding
         async with hold(self._home / "lock"):
             os.close(self._client)
             self._client = None
             if guard.is_held(self._home / "clients", by_anyone=True):
                 return
             await asyncio.to_thread(guard.shut_down, self._home)
-            async with hold(self._home / "guard"):
-                pass  # the guard has seen the end of the server and is gone too
+            while guard.is_held(self._home / "guard"):
+                await asyncio.sleep(guard.PAUSE / 2)
+                # One that was begun this very moment may have started the server once more.
+                await asyncio.to_thread(guard.shut_down, self._home)
 
 
 def master_key(data_dir: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +24,10 @@ _NEWS_EVERY: Final = 5.0
 """Seconds between two words about a server that is not ready yet."""
 _LOG_TAIL: Final = 12
 """Lines of the server's log in an error."""
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks whether the guard lives."""
+
+_log = logging.getLogger(__name__)
 
 
 async def ready(server: guard.Server, password: str, say: Callable[[str], None]) -> str:
@@ -36,6 +42,16 @@ async def ready(server: guard.Server, password: str, say: Callable[[str], None])
             return await _with_database(url)
     tail = (home / "server.log").read_text(errors="replace").splitlines()[-_LOG_TAIL:]
     raise EmbeddedError("\n".join([f"PostgreSQL does not start. The end of {home / 'server.log'}:", *tail]))
+
+
+async def keep_guarded(server: guard.Server) -> None:
+    """Until cancelled: a guard that was killed gets a successor, which starts the server if that died too."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        if not guard.is_held(server.home / "guard"):
+            _log.warning("the guard of the embedded database is gone: another one begins")
+            with contextlib.suppress(OSError):
+                await _spawn_guard(server)
 
 
 async def _spawn_guard(server: guard.Server) -> None:

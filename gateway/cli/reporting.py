@@ -1,0 +1,58 @@
+"""How a report is asked for, read and said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import cyclopts
+
+from gateway import report_texts, tables
+from gateway.api.reports import Asked, current_month
+from gateway.as_of import NoPositionError
+from gateway.cli.database import now_of, open_log
+from gateway.cli.terminal import CannotStartError, say
+from gateway.filters import WrongFilterError
+from gateway.settings import Settings
+from gateway.store.postgres import Pool
+from gateway.tables import Format
+
+Body = dict[str, Any]
+Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
+From = Annotated[Day, cyclopts.Parameter(name="--from")]
+To = Annotated[Day, cyclopts.Parameter(name="--to")]
+As = Annotated[Format, cyclopts.Parameter(name="--format")]
+
+
+def asked_for(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:
+    """The days and the line; the current month without days."""
+    first, last = current_month(now_of(settings), settings.time_zone)
+    return Asked(from_day or first, to_day or last, settings.time_zone, line)
+
+
+async def answered(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:
+    """What is read of the log of the settings. Raises CannotStartError for what can't be asked."""
+    async with open_log(settings) as (pool, _):
+        try:
+            return await read(pool)
+        except NoPositionError as error:
+            raise CannotStartError(f"--as-of is not {error}") from None
+        except WrongFilterError as error:
+            name, value, right = error.args
+            raise CannotStartError(f"--where {name}={value!r} is not {right}") from None
+
+
+def say_report(
+    body: Body, written: Format, text: Callable[[Body], Iterable[str]], names: Sequence[str]
+) -> None:
+    """The report as it is wanted; `text`: its lines as a table, `names`: its columns as CSV."""
+    match written:
+        case "table":
+            for line in text(body):
+                say(line)
+        case "csv":
+            about = {name: report_texts.cell(body[name]) for name in report_texts.ABOUT if name in body}
+            say(tables.as_csv([row | about for row in body["rows"]], (*names, *about)))
+        case "json":
+            say(tables.as_json(body))
