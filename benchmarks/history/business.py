@@ -125,9 +125,8 @@ class Business:
 
     def _accepted(self, one: Send, contact: Contact, message_id: str, at: datetime) -> list[Fact]:
         body = wire.answer(contact, message_id)
-        accepted = graph_errors.judge(200, body)
-        if not isinstance(accepted, graph_errors.Accepted):
-            raise TypeError("WhatsApp's answer is none that accepts")
+        named = contact.user_id if contact.is_paired else None
+        accepted = graph_errors.Accepted(message_id, wa_id=contact.number, user_id=named)
         public = {"http_status": 200, "message_key": str(self._ids.message(message_id))}
         private = {"answer": body.decode(), "message_id": message_id}
         return [one.outcome(SendAccepted, at, public, private, accepted)]

@@ -41,16 +41,17 @@ class Known:
     """Keys of some days, as the table of keys holds them for ever."""
 
     def __init__(self) -> None:
-        self._old: set[UUID] = set()
-        self._new: set[UUID] = set()
+        self._old: set[int] = set()
+        self._new: set[int] = set()
         self._since: datetime | None = None
 
     def add(self, fact: Fact) -> bool:
         """Whether it was not known yet."""
         if self._since is None or fact.recorded_at - self._since > FORGOTTEN:
             self._old, self._new, self._since = self._new, set(), fact.recorded_at
-        is_new = fact.key not in self._new and fact.key not in self._old
-        self._new.add(fact.key)
+        key = fact.key.int
+        is_new = key not in self._new and key not in self._old
+        self._new.add(key)
         return is_new
 
 

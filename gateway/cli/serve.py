@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import multiprocessing
 import signal
 import sys
@@ -32,6 +33,9 @@ from gateway.store.keyring import WrongMasterKeyError
 LOOPBACK = "127.0.0.1"
 FINISH = 45.0
 """Seconds that a shutdown gives to requests under way: longer than WhatsApp may take to answer."""
+
+COLLECTED = 50_000
+"""Objects that are made, and not freed, before cycles are looked for."""
 
 Port = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=65535))]
 Workers = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=64))]
@@ -135,11 +139,18 @@ async def _listening(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
     try:
         await _opened(runner)
+        _collect_seldom()
         with _binding(host, port):
             await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
         yield
     finally:
         await runner.cleanup()
+
+
+def _collect_seldom() -> None:
+    """What the start made stays, and what requests make has hardly any cycles to look for."""
+    gc.freeze()
+    gc.set_threshold(COLLECTED, 20, 20)
 
 
 async def _opened(runner: web.AppRunner) -> None:
