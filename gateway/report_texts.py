@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from domain.billing.tally import COUNTS as CHARGES
+from gateway import tables
 from gateway.tables import table
 from projections.delivery import LATENCIES, SPANS
 
@@ -151,6 +152,12 @@ def _priced(body: Body) -> Iterator[str]:
         yield from table(body["missing_rates"])
 
 
+def as_csv(body: Body, names: Sequence[str]) -> str:
+    """The rows as CSV, each with what its report was counted by."""
+    about = {name: _cell(body[name]) for name in ABOUT if name in body}
+    return tables.as_csv([flat(row) | about for row in body["rows"]], (*names, *about))
+
+
 def missing(lack: Body) -> str:
     """What is not in the cost, in a line."""
     of = f"{lack['market'] or 'unknown market'}, {lack['category'] or 'unknown category'}"
@@ -158,15 +165,17 @@ def missing(lack: Body) -> str:
     return f"{lack['messages']} messages of {of}, {days}: no {lack['lacks']}"
 
 
-def cell(value: Any) -> Any:
-    """A value as one cell."""
+def _cell(value: Any) -> Any:
     return " ".join(value) if isinstance(value, list) else value
 
 
 def flat(row: Body) -> Body:
     """A row whose every value is one cell."""
-    reasons = " ".join(f"{reason}:{count}" for reason, count in row["free_reasons"].items())
-    return row | {"free_reasons": reasons or None}
+    return {name: _words(value) if isinstance(value, dict) else value for name, value in row.items()}
+
+
+def _words(counts: Body) -> str | None:
+    return " ".join(f"{word}:{count}" for word, count in counts.items()) or None
 
 
 def charges(body: Body) -> Iterator[str]:

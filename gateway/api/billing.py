@@ -13,7 +13,7 @@ from aiohttp import web
 from domain.billing.pricing import Charge
 from domain.billing.reconciling import cause_of
 from domain.billing.tally import GROUPS, money
-from gateway import billing, errors
+from gateway import billing, errors, report_texts
 from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
@@ -22,16 +22,25 @@ from gateway.billing import Days
 from gateway.filters import OF_MESSAGES, OF_SENDS, WrongFilterError, wanted
 from gateway.gateway import GATEWAY, Gateway
 
+CSV: Final = "text/csv"
 PATIENCE: Final = 5.0
 """Seconds that a message's own charge may take."""
 
 
 async def report(request: web.Request) -> web.Response:
-    """GET /api/reports/billing?from=&to=&line=&group_by=&as_of=: by days of the account's zone."""
+    """GET /api/reports/billing?from=&to=&line=&group_by=&as_of=: by days of the account's zone.
+
+    With `Accept: text/csv` its rows as CSV.
+    """
     gateway, asked = request.app[GATEWAY], reports.asked(request)
     groups = reports.groups(request, GROUPS, "day")
     found = await gateway.bills.report(days_of(asked), groups, as_of=await _as_of(request))
-    return errors.json(shown(found, asked))
+    body = shown(found, asked)
+    if CSV in request.headers.get("Accept", ""):
+        names = [name for name in GROUPS if name in groups]
+        text = report_texts.as_csv(body, (*names, *report_texts.CHARGED))
+        return web.Response(text=text + "\n", content_type=CSV, charset="utf-8")
+    return errors.json(body)
 
 
 async def messages(request: web.Request) -> web.Response:

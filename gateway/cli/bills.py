@@ -64,8 +64,6 @@ def billing(  # noqa: PLR0913 - each one an option of the report
         )
     )
     body |= {"supposed": list(what_if)} if what_if else {}
-    if written == "csv":
-        body["rows"] = [report_texts.flat(row) for row in body["rows"]]
     say_report(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
     if written == "csv":
         for missing in body["missing_rates"]:

@@ -52,7 +52,6 @@ def say_report(
             for line in text(body):
                 say(line)
         case "csv":
-            about = {name: report_texts.cell(body[name]) for name in report_texts.ABOUT if name in body}
-            say(tables.as_csv([row | about for row in body["rows"]], (*names, *about)))
+            say(report_texts.as_csv(body, names))
         case "json":
             say(tables.as_json(body))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -72,6 +74,25 @@ async def test_the_report_tells_what_is_charged_by_which_terms_and_card(running:
     assert [body["totals"][name] for name in figures] == [3, 3, 1, 2, 2, "0.042", True]
     assert (body["eras"], body["cards"], body["missing_rates"]) == (["message-and-service"], [card_id], [])
     assert (body["currency"], body["time_zone"]) == ("USD", "UTC")
+
+
+async def test_the_report_is_had_as_csv_that_says_what_it_was_counted_by(running: Running) -> None:
+    card_id = await imports(running)
+    await traffic(running)
+    query = ALL | {"group_by": "category,month"}
+    async with running.http.get(
+        f"{running.url}/api/reports/billing", params=query, headers={"Accept": "text/csv"}
+    ) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/csv")
+        rows = list(csv.DictReader(io.StringIO(await answer.text())))
+    body = await billing(running, **query)
+    about = (body["currency"], body["time_zone"], str(body["as_of"]), "message-and-service", card_id)
+    for row, told in zip(rows, body["rows"], strict=True):
+        assert tuple(row[name] for name in ("currency", "time_zone", "as_of", "eras", "cards")) == about
+        assert [row[name] for name in ("month", "category", "cost")] == [
+            told[name] for name in ("month", "category", "cost")
+        ]
+    assert [row["free_reasons"] for row in rows] == ["free_tier:1", ""]
 
 
 async def test_a_missing_rate_leaves_the_cost_incomplete_and_is_named(running: Running) -> None:
