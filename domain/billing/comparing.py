@@ -58,14 +58,14 @@ class Comparison:
         """One more charge; reactions are not in the analytics."""
         if charge.free_because == "reaction":
             return
-        sums = self._ours[_place(charge)]
+        sums = self._ours[place_of(charge)]
         sums.volume += 1
         sums.cost += charge.cost or 0
         sums.lacking += charge.cost is None
 
     def name(self, charge: Charge) -> None:
         """Keep a message of a row that has more than WhatsApp told."""
-        place = _place(charge)
+        place = place_of(charge)
         cause, elsewhere = self._caused().get(place, NO_CAUSE)
         excess = self._difference(place)
         if cause is None or excess <= 0 or charge.free_because == "reaction":
@@ -150,7 +150,7 @@ class Comparison:
         return "rate" if theirs is not None and abs(ours.cost - theirs) > CLOSE * theirs else None
 
 
-def _place(charge: Charge) -> Told:
+def place_of(charge: Charge) -> Told:
     """Where the analytics count a charge."""
     type_ = "regular" if charge.free_because in (None, "paid_exempt") else "free_customer_service"
     if charge.free_because == FREE_ENTRY_POINT:

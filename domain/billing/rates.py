@@ -41,6 +41,11 @@ class Card:
     rates: tuple[Rate, ...]
     text: str
 
+    @property
+    def comments(self) -> list[str]:
+        """What the file says of itself, such as its source."""
+        return [line[1:].strip() for line in self.text.splitlines() if line.startswith("#")]
+
 
 class Found(NamedTuple):
     """A rate and the card it stands in."""

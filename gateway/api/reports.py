@@ -61,7 +61,10 @@ def asked(request: web.Request) -> Asked:
     _, line = reader(request)
     zone = gateway.settings.time_zone
     from_day, to_day = current_month(gateway.clock(), zone)
-    return Asked(query.day(request, "from") or from_day, query.day(request, "to") or to_day, zone, line)
+    about = Asked(query.day(request, "from") or from_day, query.day(request, "to") or to_day, zone, line)
+    if about.to_day < about.from_day:
+        raise query.bad("to", about.to_day.isoformat(), f"a day after from, {about.from_day}")
+    return about
 
 
 def reader(request: web.Request) -> tuple[ApiKey, str | None]:

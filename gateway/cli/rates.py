@@ -95,6 +95,8 @@ async def _list(settings: Settings) -> None:
         say(f"{_told(one.card)}, imported {_time(one.at)} by {one.by} from {one.source}{gone}")
     for card in shipped():
         say(f"{_told(card)}, shipped: counts where no imported card does")
+        for comment in card.comments:
+            say(f"    {comment}")
 
 
 def _time(at: datetime) -> str:

@@ -26,9 +26,14 @@ As = Annotated[Format, cyclopts.Parameter(name="--format")]
 
 
 def asked_for(settings: Settings, from_day: date | None, to_day: date | None, line: str | None) -> Asked:
-    """The days and the line; the current month without days."""
+    """The days and the line; the current month without days. Raises CannotStartError."""
     first, last = current_month(now_of(settings), settings.time_zone)
-    return Asked(from_day or first, to_day or last, settings.time_zone, line)
+    asked = Asked(from_day or first, to_day or last, settings.time_zone, line)
+    if asked.to_day <= asked.from_day:
+        raise CannotStartError(f"--to {asked.to_day} is exclusive and must be after --from {asked.from_day}")
+    if line is not None and not (line.isascii() and line.isdigit()):
+        raise CannotStartError(f"--line {line!r} is not a phone_number_id: digits")
+    return asked
 
 
 async def answered(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:

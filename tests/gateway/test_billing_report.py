@@ -253,6 +253,7 @@ async def test_a_message_tells_its_charge_once_it_is_delivered(running: Running)
     ("path", "name", "value"),
     [
         ("", "group_by", "pricing_type"),
+        ("", "to", "1999-12-31"),
         ("", "as_of", "-1"),
         ("", "as_of", "999999"),
         ("", "as_of", "9" * 19),

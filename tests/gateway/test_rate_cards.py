@@ -58,7 +58,8 @@ def test_a_card_is_checked_imported_once_and_listed(command: Command, tmp_path: 
     mine, *shipped = listed.stdout.splitlines()
     assert mine.startswith(card_id)
     assert mine.endswith("from october.csv")
-    assert all(line.endswith("shipped: counts where no imported card does") for line in shipped)
+    assert shipped[0].endswith("shipped: counts where no imported card does")
+    assert "partners keep of Meta's rate card" in shipped[1]
 
 
 def test_a_card_imported_by_mistake_is_withdrawn_and_another_takes_its_place(
@@ -145,6 +146,8 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     table = command("report", "billing", *days)
     csv = command("report", "billing", *days, "--group-by", "month,category", "--format", "csv")
     observed = command("report", "observed", *days, "--format", "csv")
+    backwards = command("report", "billing", "--from", "2026-11-01", "--to", "2026-11-01")
+    no_line = command("report", "billing", *days, "--line", "shop")
     json = command("report", "billing", *days, "--format", "json", "--as-of", "0")
     wrong = command("report", "billing", "--group-by", "contact")
     supposed = command("report", "billing", *days, "--what-if", "era=message")
@@ -157,6 +160,8 @@ def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Co
     about = "from,to,currency,time_zone,as_of,eras,cards"
     assert csv.stdout == f"month,category,{figures},{about}\n"
     assert '"cost": "0"' in json.stdout
+    assert (backwards.returncode, "must be after --from 2026-11-01" in backwards.stderr) == (1, True)
+    assert (no_line.returncode, "--line 'shop' is not a phone_number_id" in no_line.stderr) == (1, True)
     assert observed.stdout.startswith("line,reason,caller,face,type,sends,observed,right,wrong,")
     assert (wrong.returncode, "--group-by 'contact'" in wrong.stderr) == (1, True)
     assert supposed.returncode == 0, supposed.stderr
