@@ -126,7 +126,9 @@ async def test_a_file_outlives_whatsapps_link(start: Start, place: dict[str, Any
         assert (status, body) == (200, PICTURE)
 
 
-async def test_what_is_recorded_names_the_message_and_no_person(start: Start, tmp_path: Path) -> None:
+async def test_what_is_recorded_names_the_message_and_no_person(
+    start: Start, tmp_path: Path, database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     async with start(keep_media=True, vault=str(tmp_path / "media")) as running:
         media_id = await kept(running, filename="invoice 4711.png")
         [event] = await running.events("MediaKept")
@@ -142,6 +144,15 @@ async def test_what_is_recorded_names_the_message_and_no_person(start: Start, tm
     assert media_id not in str(event["data"])
     [file] = stored(tmp_path / "media")
     assert PICTURE[:64] not in file.read_bytes()
+    told_openly = "".join(capfd.readouterr())
+    for table in ("media_v1 t", "vault_objects t", "stored_events t"):
+        rows = await execute(database, f"select to_jsonb(t)::text as row from ledgerline.{table}")  # noqa: S608 - three of our own
+        assert rows
+        told_openly += "".join(row["row"] for row in rows)
+    states = await execute(database, "select state from ledgerline.stored_events")
+    told_openly += "".join(row["state"].decode() for row in states)
+    for secret in (media_id, "invoice 4711", hashlib.sha256(PICTURE).hexdigest()):
+        assert secret not in told_openly
 
 
 N = len(PICTURE)
@@ -348,6 +359,25 @@ async def test_a_file_in_a_group_is_its_senders(start: Start, tmp_path: Path, da
         assert (await running.get(f"/v26.0/{media_id}"))[1]["sha256"] == digest
     [people] = await execute(database, "select count(*) as n from ledgerline.people where kind = 'person'")
     assert people["n"] == 1
+
+
+async def test_a_file_of_nobody_is_kept_as_long_as_its_message(start: Start, tmp_path: Path) -> None:
+    async with start(keep_media=True, vault=str(tmp_path / "media")) as running:
+        media_id = await uploaded(running)
+        message = {"id": "wamid.1", "timestamp": "1795305620", "type": "image", "image": {"id": media_id}}
+        value = {"metadata": {"phone_number_id": LINE}, "messages": [message]}
+        change = {"field": "messages", "value": value}
+        body = {"object": "whatsapp_business_account", "entry": [{"id": sandbox.WABA, "changes": [change]}]}
+        assert await running.callback(body) == 200
+        [event] = await told(running)
+        assert event["topic"] == "MediaKept"
+        _, about = await running.get(f"/v26.0/{media_id}")
+        # Nobody told a digest or a kind: they are what WhatsApp said, and what came.
+        assert (about["mime_type"], about["file_size"]) == ("image/png", str(N))
+
+        later = running.gateway.clock() + timedelta(days=91)
+        await running.gateway.log.drop_expired_keys(later, None)
+        assert (await running.get(f"/v26.0/{media_id}"))[0] == 410
 
 
 async def test_two_gateways_fetch_a_file_once(start: Start, place: dict[str, Any]) -> None:
