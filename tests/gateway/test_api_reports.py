@@ -117,14 +117,17 @@ async def test_lines_tell_what_they_do_and_what_whatsapp_says(running: Running) 
 
 
 def served(path: str) -> set[tuple[str, str]]:
-    """Method and path of every route of an app that was not started; catch-alls are no offer."""
+    """Method and path of every route of an app that was not started.
+
+    Catch-alls are no offer, nor are other spellings of a path.
+    """
     settings = load(**dict(sandbox.SETTINGS))
     app = create_app(settings, Databases("", "", (base64.b64decode(b"AA=="),)))
     routes = [(route.method, route.resource.canonical) for route in app.router.routes() if route.resource]
     return {
         (method, found)
         for method, found in routes
-        if found.startswith(path) and method not in (hdrs.METH_ANY, hdrs.METH_HEAD)
+        if found.startswith(path) and method not in (hdrs.METH_ANY, hdrs.METH_HEAD) and "{slash}" not in found
     }
 
 
