@@ -12,8 +12,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.billing.eras import Era, eras
-from domain.billing.pricing import SERVICE, Charge, Pricer, accrual, category_of
-from domain.billing.rates import Card
+from domain.billing.pricing import SERVICE, Charge, Pricer, Unit, accrual, category_of
+from domain.billing.rates import EVER, Card
 from domain.billing.tally import Tally, money
 from domain.events import Recorded
 from gateway.store.postgres import Pool
@@ -43,7 +43,7 @@ class Terms:
 
     eras: Sequence[Era] | None = None
     card: Card | None = None
-    """Its rates come before all others."""
+    """Its rates come before all others, its first and last days' also for days before and after them."""
 
 
 IN_FORCE: Final = Terms()
@@ -67,6 +67,7 @@ class Bills:
         """`schema`: the log's; `time_zone`: IANA."""
         self._eras = terms.eras or eras()
         self._supposed = terms.card
+        self._prices = terms.card.span if terms.card else EVER
         self._pool = pool
         self._schema = schema
         self._currency = currency
@@ -85,7 +86,7 @@ class Bills:
             span = self._span(days)
             for unit, messages in await standing.billing.accrued(standing.db, span, self._zone.key):
                 if days.line in (None, unit.line):
-                    tally.accrue(accrual(unit, eras=self._eras, zone=self._zone), messages)
+                    tally.accrue(self._accrual(unit), messages)
         return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
 
     async def messages(
@@ -114,7 +115,7 @@ class Bills:
         """Sends that WhatsApp took in the days, not known to have been delivered or to have failed."""
         async with self._standing(None) as standing:
             units = await standing.billing.undelivered(standing.db, self._span(days))
-        return [accrual(unit, eras=self._eras, zone=self._zone) for unit in units]
+        return [self._accrual(unit) for unit in units]
 
     async def of_messages(self, keys: Sequence[UUID]) -> list[Charge]:
         """The charges of some messages, as far as they are delivered and the tables are."""
@@ -144,11 +145,14 @@ class Bills:
     async def _accruals(self, standing: Standing, days: Days) -> AsyncGenerator[Charge, None]:
         async for unit in standing.billing.taken(standing.db, self._span(days)):
             if days.line in (None, unit.line):
-                yield accrual(unit, eras=self._eras, zone=self._zone)
+                yield self._accrual(unit)
 
     async def _pricer(self, db: Connection) -> Pricer:
         rates = await self._cards.rates(db, self._currency, before=self._supposed)
-        return Pricer(self._eras, rates, self._zone)
+        return Pricer(self._eras, rates, self._zone, self._prices)
+
+    def _accrual(self, unit: Unit) -> Charge:
+        return accrual(unit, eras=self._eras, zone=self._zone, prices=self._prices)
 
     @contextlib.asynccontextmanager
     async def _standing(self, as_of: int | None) -> AsyncIterator[Standing]:

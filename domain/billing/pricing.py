@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.billing.eras import Era, era_of
 from domain.billing.markets import Market, market_of
-from domain.billing.rates import Found, Rates
+from domain.billing.rates import EVER, Found, Rates, Span
 from domain.values import value
 
 SERVICE: Final = "service"
@@ -104,17 +104,19 @@ def price(units: Iterable[Unit], *, eras: Sequence[Era], rates: Rates, zone: tzi
     return (pricer.charge(unit) for unit in sorted(units, key=lambda unit: unit.order))
 
 
-def accrual(unit: Unit, *, eras: Sequence[Era], zone: tzinfo) -> Charge:
+def accrual(unit: Unit, *, eras: Sequence[Era], zone: tzinfo, prices: Span = EVER) -> Charge:
     """Where a unit that is not delivered yet belongs; it costs nothing so far."""
     day = datetime.fromtimestamp(unit.at, zone).date()
-    terms = market_of(unit.prefix, day), category_of(unit)
+    terms = market_of(unit.prefix, prices.nearest(day)), category_of(unit)
     return Charge(unit, day, era_of(day, eras).name, *terms, free_because=None, billable=False)
 
 
 class Pricer:
     """Prices units that are handed over in their order, from the first of a month on."""
 
-    def __init__(self, eras: Sequence[Era], rates: Rates, zone: tzinfo) -> None:
+    def __init__(self, eras: Sequence[Era], rates: Rates, zone: tzinfo, prices: Span = EVER) -> None:
+        """`prices`: the days whose markets and prices count; of other days, those of the nearest."""
+        self._prices = prices
         self._eras = eras
         self._rates = rates
         self._zone = zone
@@ -125,7 +127,7 @@ class Pricer:
         """The next one."""
         day = datetime.fromtimestamp(unit.at, self._zone).date()
         era = era_of(day, self._eras)
-        market, category = market_of(unit.prefix, day), category_of(unit)
+        market, category = market_of(unit.prefix, self._prices.nearest(day)), category_of(unit)
         because = _free(unit, category, era)
         if because is None and category == SERVICE and era.free_service_messages:
             because = self._free_tier(unit, day, era)
@@ -139,13 +141,14 @@ class Pricer:
     def needs_month(self, unit: Unit) -> bool:
         """Whether its charge depends on what came before it in its month."""
         day = datetime.fromtimestamp(unit.at, self._zone).date()
-        era, category, market = era_of(day, self._eras), category_of(unit), market_of(unit.prefix, day)
+        era, category = era_of(day, self._eras), category_of(unit)
+        market = market_of(unit.prefix, self._prices.nearest(day))
         if category == SERVICE and era.free_service_messages:
             return True
         charged_as = era.rate_of(category or "")
         if market is None or charged_as not in era.tiered:
             return False
-        first = self._rates.find(market.name, str(charged_as), day, 1)
+        first = self._rates.find(market.name, str(charged_as), self._prices.nearest(day), 1)
         return first is not None and first.rate.upper is not None
 
     def _free_tier(self, unit: Unit, day: date, era: Era) -> str | None:
@@ -161,9 +164,10 @@ class Pricer:
             return "category", None
         if market is None:
             return "market", None
-        found = self._rates.find(market.name, charged_as, day, self._rank(market.name, charged_as, day, era))
+        rank, priced = self._rank(market.name, charged_as, day, era), self._prices.nearest(day)
+        found = self._rates.find(market.name, charged_as, priced, rank)
         if found is None and charged_as in era.instead:
-            found = self._rates.find(market.name, era.instead[charged_as], day, 1)
+            found = self._rates.find(market.name, era.instead[charged_as], priced, 1)
         return (None, found) if found else ("rate", None)
 
     def _rank(self, market: str, charged_as: str, day: date, era: Era) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,20 @@ class Rate:
         return is_valid and self.lower <= rank and (self.upper is None or rank <= self.upper)
 
 
+class Span(NamedTuple):
+    """Days, both inclusive."""
+
+    first: date
+    last: date
+
+    def nearest(self, day: date) -> date:
+        """The day itself, or the end that it is beyond."""
+        return min(max(day, self.first), self.last)
+
+
+EVER: Final = Span(date.min, date.max)
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A card that is right in itself."""
@@ -40,6 +54,13 @@ class Card:
     """Of its content: the same rates have the same id."""
     rates: tuple[Rate, ...]
     text: str
+
+    @property
+    def span(self) -> Span:
+        """The first and the last day on which it has a price for anything."""
+        ends = [rate.valid_to for rate in self.rates]
+        last = date.max if None in ends else max(end for end in ends if end) - timedelta(days=1)
+        return Span(min(rate.valid_from for rate in self.rates), last)
 
     @property
     def comments(self) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from charged import LINE, OTHER_LINE, at, card, charges, sent, status, tiered
+from charged import LINE, OTHER_LINE, at, card, charges, sent, status, tiered, units
 
-from domain.billing.pricing import Charge
+from domain.billing.eras import always, eras
+from domain.billing.pricing import Charge, Pricer, accrual
 from domain.billing.rates import Rates
 from domain.events import Event
 
@@ -256,6 +258,32 @@ def test_what_can_not_be_priced_is_billable_and_names_what_is_lacking(
     charge = one([*history, status("delivered", NOVEMBER, key(1), **told)])
 
     assert (charge.billable, charge.cost, charge.lacks) == (True, None, lacks)
+
+
+@pytest.mark.parametrize(
+    ("card_days", "market", "cost"),
+    [
+        ("2026-10-01,", "Ukraine", "0.031"),
+        ("2026-01-01,2026-04-01", "Rest of Central & Eastern Europe", "0.0212"),
+    ],
+)
+def test_a_supposed_card_prices_other_days_as_its_nearest_and_by_the_markets_of_then(
+    card_days: str, market: str, cost: str
+) -> None:
+    supposed = card(
+        f"Ukraine,utility,,0.031,USD,{card_days}",
+        f"Rest of Central & Eastern Europe,utility,,0.0212,USD,{card_days}",
+    )
+    time = at("2026-09-15T12:00")
+    history = sent(key(1), time, category="utility", market="380")
+    history.append(status("delivered", time, key(1), market="380"))
+    pricer = Pricer(always("message-and-service") or (), Rates("USD", [supposed]), UTC, supposed.span)
+
+    charge = pricer.charge(units(history)[0])
+
+    assert charge.market is not None
+    assert (charge.market.name, charge.cost) == (market, Decimal(cost))
+    assert accrual(charge.unit, eras=eras(), zone=UTC, prices=supposed.span).market == charge.market
 
 
 def test_a_message_of_another_system_has_whatsapps_category() -> None:
