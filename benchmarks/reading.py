@@ -10,13 +10,17 @@ from benchmarks.history.loading import Where
 from benchmarks.table import Figure, Say, medians
 from domain.events import Recorded
 from gateway import replay
+from gateway.cli.serve import collect_seldom
 from gateway.store.log import Log
 from gateway.store.postgres import Pool, connect_pool
 from gateway.store.tail import Tail
+from projections.counts import CountsProjection
+from projections.messages import MessagesProjection
 from projections.runner import CATCH_UP_PAGE
 from projections.sql import load
+from projections.window import WindowProjection
 
-REBUILT: Final = ("window_v2", "messages_v2", "counts_v2")
+REBUILT: Final = (WindowProjection.name, MessagesProjection.name, CountsProjection.name)
 PAGE: Final = 10_000
 """Events that a rebuild reads at once (projections/rebuild.py)."""
 CONVERSATION: Final = 1_000
@@ -29,6 +33,7 @@ Read = Callable[[int], Awaitable[int]]
 
 async def compare(where: Where, *, rounds: int, say: Say) -> None:
     """Figures of one consumer, of one conversation, and of the larger projections rebuilt."""
+    collect_seldom()  # as every gateway does
     async with (
         connect_pool(where.url, where.schema) as pool,
         Log.open(where.url, pool, where.schema, master_keys=where.master_keys) as log,

@@ -139,7 +139,7 @@ async def _listening(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=FINISH)
     try:
         await _opened(runner)
-        _collect_seldom()
+        collect_seldom()
         with _binding(host, port):
             await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
         yield
@@ -147,7 +147,7 @@ async def _listening(
         await runner.cleanup()
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """What the start made stays, and what requests make has hardly any cycles to look for."""
     gc.freeze()
     gc.set_threshold(COLLECTED, 20, 20)
