@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,6 +22,7 @@ from projections.sql import load
 from projections.window import WindowProjection
 
 REBUILT: Final = (WindowProjection.name, MessagesProjection.name, CountsProjection.name)
+CORES: Final = os.cpu_count() or 1
 PAGE: Final = 10_000
 """Events that a rebuild reads at once (projections/rebuild.py)."""
 CONVERSATION: Final = 1_000
@@ -79,7 +81,7 @@ async def _rebuilds(where: Where, pool: Pool, rounds: int, say: Say) -> None:
         for _ in range(rounds):
             theirs = await _rate(plain)
             there = replay.Where(pool, where.schema, where.url, where.url)
-            took = await _took(replay.rebuild(there, projection, _Silent(), diff=False))
+            took = await _took(replay.rebuild(there, projection, _Silent(), diff=False, workers=CORES))
             pairs.append((amount / took * 1_000, theirs))
         say(Figure(f"rebuild of {projection.name} / bare rows", *medians(pairs), aim="100,000/s"))
 
