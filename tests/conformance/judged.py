@@ -72,6 +72,7 @@ def test_receive(conversation: Conversation, receive: str) -> None:
 
 def test_nothing_beside(conversation: Conversation) -> None:
     client, reports = conversation.client, conversation.reports
+    assert len({*client.cells()}) == len(client.cells())
     assert reports.keys() == {*client.offers, *client.refusals, *client.closed}
     answered = [reports[case].get("value", case) for case in client.offers if case in SENDS]
     if "broadcast" in reports:

@@ -15,13 +15,8 @@ CLIENT = Client(
     in_node("cloudapi_client.mjs"),
     offers=(
         *("text", "callback data", "image", "buttons", "list", "link button", "flow"),
-        *(
-            "template text",
-            "template that is known",
-            "template named text",
-            "template amount and date",
-            "template image",
-        ),
+        *("template text", "template that is known", "template named text"),
+        *("template amount and date", "template image"),
         *("template video", "template document", "template location", "template quick reply"),
         *("template link", "read", "typing", "media upload"),
     ),

@@ -189,17 +189,7 @@ CLIENT = Client(
     listening=listening_in_python(take, None),
     note="heyoo checks no signature.",
     receives=(
-        *(
-            "batch of ten",
-            "text",
-            "emoji and umlauts",
-            "image",
-            "voice",
-            "video",
-            "document",
-            "location",
-            "button",
-        ),
+        *("batch of ten", "text", "emoji and umlauts", "image", "voice", "video", "document"),
         *("location", "button", "list choice", "flow answer", "delivered", "read"),
     ),
 )

@@ -75,6 +75,12 @@ def _pattern(path: str) -> re.Pattern[str]:
     )
 
 
+def test_what_a_recipe_does_not_run_can_be_read() -> None:
+    for path in RECIPES.glob("*.md"):
+        for text in blocks(path.name, "py"):
+            compile(text, path.name, "exec")
+
+
 PYTHON = ("pywa.md", "heyoo.md", "wabclient.md")
 JS = ("kapso.md", "whatsapp-api-js.md", "whatsapp-cloudapi-client.md")
 

@@ -11,7 +11,6 @@ from conformance.capabilities import PICTURE
 from conformance.client import Attempts, Client, Report, World, in_python, pypi_version
 from conformance.judged import test_closed, test_nothing_beside, test_offer, test_refusal
 from wabclient import Client as WabClient
-from wabclient.commands import MediaCommand
 
 __all__ = ["test_closed", "test_nothing_beside", "test_offer", "test_refusal"]
 
@@ -56,15 +55,12 @@ def closed(client: WabClient) -> Attempts:
 def messages(client: WabClient, world: World) -> dict[str, Any]:
     """What a person can be sent."""
     ann, file = world.ann, BytesIO(PICTURE)
-    audio = MediaCommand(to=ann, message_type="audio", media_id="1037543291543636")
     named = {"to": ann, "type": "text", "text": {"body": "As it stands."}}
     return {
         "text": lambda: client.send_message(f"+{ann}", "See https://shop.example/", check_address=True),
-        "audio": lambda: client.connection.send(audio),
+        "audio": lambda: client.send_audio(ann, "a.mp3", BytesIO(b"sound")),
         "image": lambda: client.send_image(ann, "a.png", file, "A-1042"),
-        "document": lambda: client.connection.send(
-            MediaCommand(to=ann, message_type="document", media_id="1037543291543636", caption="receipt.pdf")
-        ),
+        "document": lambda: client.send_document(ann, "receipt.pdf", BytesIO(b"paper"), "Thanks"),
         "template of the old API": lambda: client.send_hsm(
             world.bob, "8b1f_example", "order_update", "en_GB", [{"default": "A-1042"}]
         ),
