@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sys
 import time
 
 from benchmarks.history.loading import Where, load
@@ -28,7 +29,10 @@ def main() -> None:
     key = master_key_bytes(os.environ["LEDGERLINE_MASTER_KEY"])
     where = Where(given.url, given.schema, [key])
     started = time.monotonic()
-    made = asyncio.run(_load(where, Plan(given.events, given.seed)))
+    try:
+        made = asyncio.run(_load(where, Plan(given.events, given.seed)))
+    except ValueError as error:
+        sys.exit(f"{error}: give another --schema, or a new database")
     print(f"{made:,} events in {time.monotonic() - started:,.0f} s")
 
 
