@@ -9,7 +9,7 @@ from typing import Any, Final
 from domain.events import Recorded
 from domain.templates import Known, read
 from gateway.store.log import Log
-from gateway.store.postgres import Pool
+from gateway.store.postgres import Connection, Pool
 from gateway.template_sync import TemplateSync
 from projections.templates import TemplateRow, TemplatesProjection
 
@@ -36,10 +36,14 @@ class Templates:
         self._sync = sync
         self._opened: dict[int, Json | None] = {}
 
-    async def known(self, line: str, name: str, language: str, now: datetime) -> Known | None:
-        """What is known of a template that a line may send; None when that is nothing."""
-        async with self._pool.acquire() as db:
-            rows = await self._projection.named(db, name, language)
+    async def named(self, db: Connection, name: str, language: str) -> list[TemplateRow]:
+        """What WhatsApp told of a template, of every account that has it."""
+        return await self._projection.named(db, name, language)
+
+    async def known(
+        self, line: str, name: str, language: str, now: datetime, rows: Sequence[TemplateRow]
+    ) -> Known | None:
+        """What is known of a template that a line may send; None when that is nothing. `rows`: of `named`."""
         mine = self._of_line(line, rows)
         if not mine:
             return Known(status="DELETED") if self._sync.lacks(line, name, language, now) else None

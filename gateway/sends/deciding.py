@@ -14,6 +14,7 @@ from gateway.sends.posting import PATIENCE
 from gateway.store.codec import decode
 from gateway.store.directory import Conversation
 from gateway.store.patience import within
+from gateway.store.postgres import Connection
 from projections.window import NEVER_SEEN, Read
 
 
@@ -32,8 +33,8 @@ class Decided:
 
 async def decide(gateway: Gateway, one: Send) -> Decided:
     """What the policy says of a send now. Raises TimeoutError when the log does not answer."""
-    seen = await within(PATIENCE, _seen(gateway, one))
-    rules, known = gateway.settings.rules(one.line), await within(PATIENCE, _template(gateway, one))
+    seen, known = await within(PATIENCE, _look(gateway, one))
+    rules = gateway.settings.rules(one.line)
     drifts = rules.template_drift != "accept" and templates.drifted(known)
     decision = policy.decide(
         one.asked,
@@ -54,14 +55,25 @@ def _asks_consent(one: Send) -> bool:
     return policy.ASKS_CONSENT[one.asked.kind] and one.asked.group_id is None
 
 
-async def _seen(gateway: Gateway, one: Send) -> Read:
+async def _look(gateway: Gateway, one: Send) -> tuple[Read, templates.Known]:
+    """What the policy is shown; over one connection, whose coming and going cost more than a statement."""
+    asked = one.asked
+    async with gateway.pool.acquire() as db:
+        seen = await _seen(gateway, db, one)
+        if asked.template is None or asked.language is None:
+            return seen, templates.Known()
+        rows = await gateway.templates.named(db, asked.template, asked.language)
+    known = await gateway.templates.known(one.line, asked.template, asked.language, one.now, rows)
+    return seen, known or templates.Known()
+
+
+async def _seen(gateway: Gateway, db: Connection, one: Send) -> Read:
     """The conversation as it is now, however far its projection lags."""
-    conversations = await _conversations(gateway, one, everywhere=_asks_consent(one))
+    conversations = await _conversations(gateway, db, one, everywhere=_asks_consent(one))
     if not conversations:
         return NEVER_SEEN
     here, elsewhere = _streams(conversations, one.line)
-    async with gateway.pool.acquire() as db:
-        seen = await gateway.windows.read(db, here, decode, elsewhere=elsewhere)
+    seen = await gateway.windows.read(db, here, decode, elsewhere=elsewhere)
     if disputed_by(seen.window) is not None:
         gateway.metrics.disputed.inc()
     return seen
@@ -73,23 +85,16 @@ def _streams(conversations: Sequence[Conversation], line: str) -> tuple[list[UUI
     return here, [stream for known in conversations if known.line != line for stream in known.streams]
 
 
-async def _conversations(gateway: Gateway, one: Send, *, everywhere: bool) -> Sequence[Conversation]:
+async def _conversations(
+    gateway: Gateway, db: Connection, one: Send, *, everywhere: bool
+) -> Sequence[Conversation]:
     """Those that bear on the send: a consent binds every line, a window only its own."""
     if one.asked.group_id:
         return [gateway.log.group(one.line, one.asked.group_id)]
     if everywhere:
-        return await gateway.log.everywhere(one.asked.contact)
-    conversation = await gateway.log.conversation(one.line, one.asked.contact)
+        return await gateway.log.everywhere(one.asked.contact, db)
+    conversation = await gateway.log.conversation(one.line, one.asked.contact, db)
     return [conversation] if conversation else []
-
-
-async def _template(gateway: Gateway, one: Send) -> templates.Known:
-    """What is known of the template that the send names, if it names one."""
-    asked = one.asked
-    if asked.template is None or asked.language is None:
-        return templates.Known()
-    known = await gateway.templates.known(one.line, asked.template, asked.language, one.now)
-    return known or templates.Known()
 
 
 def _category(one: Send, known: templates.Known) -> str | None:

@@ -15,7 +15,7 @@ from domain.people import of_phone, of_user_id
 from gateway.store.keyring import Masters, SubjectKey, month_of
 from gateway.store.learning import Learner
 from gateway.store.outcomes import Duplicate
-from gateway.store.postgres import Pool
+from gateway.store.postgres import Connection, Pool
 from gateway.store.subjects import Subjects
 from projections.sql import load
 
@@ -136,27 +136,31 @@ class Directory:
     def _is_full(self) -> bool:
         return len(self._owners) + len(self._keys) + len(self._told) > CACHED
 
-    async def conversation(self, line: str, contact: str) -> Conversation | None:
+    async def conversation(
+        self, line: str, contact: str, db: Connection | None = None
+    ) -> Conversation | None:
         """The conversation of a line with `contact`: digits, `+digits`, user id, or the conversation's id.
 
         None when this log never saw it.
         """
+        reading = db or self._pool
         conversation_id = _uuid(contact)
         if conversation_id:
-            rows = await self._pool.fetch(self._sql["of conversation"], conversation_id, line)
+            rows = await reading.fetch(self._sql["of conversation"], conversation_id, line)
         elif alias := _alias(contact):
-            rows = await self._pool.fetch(self._sql["of alias"], self._subjects.of_contact(alias), line)
+            rows = await reading.fetch(self._sql["of alias"], self._subjects.of_contact(alias), line)
         else:
             rows = []
         return Conversation(line, tuple(row["conversation_id"] for row in rows)) if rows else None
 
-    async def everywhere(self, contact: str) -> list[Conversation]:
+    async def everywhere(self, contact: str, db: Connection | None = None) -> list[Conversation]:
         """The conversations of a person on every line; `contact` as in `conversation`."""
+        reading = db or self._pool
         conversation_id = _uuid(contact)
         if conversation_id:
-            rows = await self._pool.fetch(self._sql["everywhere of conversation"], conversation_id)
+            rows = await reading.fetch(self._sql["everywhere of conversation"], conversation_id)
         elif alias := _alias(contact):
-            rows = await self._pool.fetch(self._sql["everywhere of alias"], self._subjects.of_contact(alias))
+            rows = await reading.fetch(self._sql["everywhere of alias"], self._subjects.of_contact(alias))
         else:
             rows = []
         streams: dict[str, list[UUID]] = {}

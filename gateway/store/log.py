@@ -126,16 +126,18 @@ class Log:
             case Conflict():
                 raise AssertionError("nothing here expects a version")
 
-    async def conversation(self, line: str, contact: str) -> Conversation | None:
+    async def conversation(
+        self, line: str, contact: str, db: Connection | None = None
+    ) -> Conversation | None:
         """The conversation of a line with a person or group; None when this log never saw it.
 
-        `contact`: digits, `+digits`, a user id, or the conversation's id.
+        `contact`: digits, `+digits`, a user id, or the conversation's id. `db`: one that the caller has.
         """
-        return await self._directory.conversation(line, contact)
+        return await self._directory.conversation(line, contact, db)
 
-    async def everywhere(self, contact: str) -> list[Conversation]:
-        """The conversations of a person on every line; `contact` as in `conversation`."""
-        return await self._directory.everywhere(contact)
+    async def everywhere(self, contact: str, db: Connection | None = None) -> list[Conversation]:
+        """The conversations of a person on every line; `contact` and `db` as in `conversation`."""
+        return await self._directory.everywhere(contact, db)
 
     def group(self, line: str, group_id: str) -> Conversation:
         """The conversation of a line with a group."""
