@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from uuid import UUID
 
 import pytest
@@ -193,6 +194,16 @@ def test_a_key_is_a_uuid_version_8_of_the_pepper(part: str | bytes) -> None:
 
     assert (key.version, key.variant) == (8, UUID(int=0x8000 << 48).variant)
     assert key == Ids(b"p" * 32).key("p", part) != Ids(b"q" * 32).key("p", part)
+
+
+@given(st.binary(max_size=300), st.binary(min_size=32, max_size=32))
+def test_a_key_is_the_hmac_of_its_framed_parts(part: bytes, pepper: bytes) -> None:
+    framed = b"".join(len(one).to_bytes(4, "big") + one for one in (b"p", part))
+    version_and_variant = (6, 8)
+
+    made, digest = Ids(pepper).key("p", part).bytes, hmac.digest(pepper, framed, "sha256")
+
+    assert all(made[n] == digest[n] for n in range(16) if n not in version_and_variant)
 
 
 def test_a_lone_surrogate_has_a_key_of_its_own() -> None:
