@@ -6,7 +6,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from domain.billing.analytics import Point, Told, merged, read
+from gateway.api.reports import Asked
 from gateway.upstream import GRAPH_VERSION, Answered, Upstream
 
 # Half hours, because nobody says in which zone WhatsApp's days begin.
@@ -20,12 +23,11 @@ class NoAnalyticsError(Exception):
     """WhatsApp gave no analytics; the text quotes nothing of its answer."""
 
 
-async def fetched(
-    upstream: Upstream, account: str, first: date, last: date, time_zone: str
-) -> dict[Told, Point]:
-    """The analytics of days of a zone, `last` exclusive. Raises NoAnalyticsError."""
-    zone = ZoneInfo(time_zone)
-    days = [first + timedelta(days=n) for n in range((last - first).days)]
+async def fetched(upstream: Upstream, account: str, asked: Asked, *, now: datetime) -> dict[Told, Point]:
+    """The account's analytics of the days, as far as they have begun. Raises NoAnalyticsError."""
+    zone = ZoneInfo(asked.time_zone)
+    last = min(asked.to_day, now.astimezone(zone).date() + timedelta(days=1))
+    days = [asked.from_day + timedelta(days=n) for n in range((last - asked.from_day).days)]
     return merged([await _of_day(upstream, account, day, zone) for day in days])
 
 
@@ -40,7 +42,17 @@ async def _of_day(upstream: Upstream, account: str, day: date, zone: ZoneInfo) -
                 return read(body, zone)
             except ValueError as error:
                 raise NoAnalyticsError(f"WhatsApp's analytics of {day} can't be read: {error}") from None
-        case Answered(status=status):
-            raise NoAnalyticsError(f"WhatsApp answered HTTP {status} when asked for the analytics of {day}")
+        case Answered(status=status, body=body):
+            code = _code(body)
+            raise NoAnalyticsError(
+                f"WhatsApp answered HTTP {status}, code {code}, when asked for the analytics of {day}"
+            )
         case outcome:
             raise NoAnalyticsError(f"WhatsApp did not answer ({outcome.cause})")
+
+
+def _code(body: bytes) -> object:
+    try:
+        return orjson.loads(body)["error"]["code"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "none"

@@ -56,6 +56,8 @@ class Standing:
     db: Connection
     billing: Billing
     as_of: int
+    unread: int
+    """Events up to there that could not be folded."""
 
 
 class Bills:
@@ -87,7 +89,8 @@ class Bills:
             for unit, messages in await standing.billing.accrued(standing.db, span, self._zone.key):
                 if days.line in (None, unit.line):
                     tally.accrue(self._accrual(unit), messages)
-        return {"as_of": standing.as_of, "currency": self._currency} | tally.shown()
+        about = {"as_of": standing.as_of, "currency": self._currency, "unread": standing.unread}
+        return about | tally.shown()
 
     async def messages(
         self, days: Days, wanted: Callable[[Charge], bool], *, after: int, limit: int, as_of: int | None
@@ -162,11 +165,12 @@ class Bills:
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             position = await live.as_of(db)
+            unread = await live.unread(db, position if as_of is None else as_of)
             if as_of is None or as_of == position:
-                yield Standing(db, live, position)
+                yield Standing(db, live, position, unread)
                 return
         async with self._rebuilding, self._pool.acquire() as db, _undone(db):
-            yield Standing(db, Billing(SCRATCH), await self._fold(db, as_of))
+            yield Standing(db, Billing(SCRATCH), await self._fold(db, as_of), unread)
 
     async def _fold(self, db: Connection, upto: int) -> int:
         """Fold the log up to a position into tables of this session; where that is."""

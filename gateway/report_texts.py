@@ -146,6 +146,9 @@ def _priced(body: Body) -> Iterator[str]:
     if body["rows"]:
         yield ""
         yield from table([flat(row) for row in body["rows"]])
+    if body.get("unread"):
+        yield ""
+        yield unread(body["unread"])
     if body["missing_rates"]:
         yield ""
         yield "Not in the cost:"
@@ -156,6 +159,11 @@ def as_csv(body: Body, names: Sequence[str]) -> str:
     """The rows as CSV, each with what its report was counted by."""
     about = {name: _cell(body[name]) for name in ABOUT if name in body}
     return tables.as_csv([flat(row) | about for row in body["rows"]], (*names, *about))
+
+
+def unread(events: int) -> str:
+    """That figures lack something, in a line."""
+    return f"{events} events could not be read: what they tell is in no figure (see /ready)"
 
 
 def missing(lack: Body) -> str:

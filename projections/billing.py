@@ -40,6 +40,10 @@ class Billing:
         await db.execute(self._sql["hold"])
         return await db.fetchval(self._sql["as of"], CountsProjection.name) or 0
 
+    async def unread(self, db: Connection, as_of: int) -> int:
+        """Events up to a position that could not be folded."""
+        return await db.fetchval(self._sql["unread"], CountsProjection.name, as_of) or 0
+
     async def units(
         self,
         db: Connection,

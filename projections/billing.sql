@@ -5,6 +5,9 @@ lock table {schema}.counts_deliveries_v2, {schema}.counts_sends_v2 in access sha
 -- as of --
 select position from {schema}.projection_checkpoints where name = $1
 
+-- unread --
+select count(*) from {schema}.dead_letters where projection = $1 and position <= $2
+
 -- units --
 -- What was delivered from $1 to before $2, in order: of all, or of the messages $3, or what may be a service message
 -- of line $4. A group's message as a whole stands only where none of its participants is named.

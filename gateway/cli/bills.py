@@ -66,6 +66,8 @@ def billing(  # noqa: PLR0913 - each one an option of the report
     body |= {"supposed": list(what_if)} if what_if else {}
     say_report(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
     if written == "csv":
+        if body["unread"]:
+            complain(report_texts.unread(body["unread"]))
         for missing in body["missing_rates"]:
             complain(f"not in the cost: {report_texts.missing(missing)}")
 
@@ -185,7 +187,7 @@ async def _fetched(settings: Settings, asked: Asked) -> dict[Told, Point]:
     token = settings.access_token.get_secret_value()
     upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
     try:
-        return await fetched(upstream, settings.waba, asked.from_day, asked.to_day, asked.time_zone)
+        return await fetched(upstream, settings.waba, asked, now=now_of(settings))
     except NoAnalyticsError as error:
         raise CannotStartError(str(error)) from None
     finally:

@@ -105,6 +105,19 @@ async def test_a_missing_rate_leaves_the_cost_incomplete_and_is_named(running: R
     assert [missing[name] for name in named] == ["United Kingdom", "utility", "rate", 1]
 
 
+async def test_events_that_nobody_could_read_are_counted_as_missing(running: Running) -> None:
+    await traffic(running, templates=1)
+    first = await billing(running)
+    await running.gateway.pool.execute(
+        "insert into ledgerline.dead_letters values ('counts_v2', 3, 'Error'), ('counts_v2', 5, 'Error')"
+    )
+    second = await billing(running)
+    assert (first["unread"], second["unread"], (await billing(running, as_of=4))["unread"]) == (0, 2, 1)
+    assert "2 events could not be read: what they tell is in no figure" in "\n".join(
+        report_texts.billing(second)
+    )
+
+
 async def test_the_same_position_gives_the_same_report_whatever_came_later(running: Running) -> None:
     await imports(running)
     await traffic(running)
@@ -299,7 +312,7 @@ async def test_whatsapps_own_analytics_are_fetched_and_a_lost_status_is_named(ru
     asked = Asked(today, today + timedelta(days=1), "UTC", None)
 
     async def compared() -> dict[str, Any]:
-        told = await fetched(upstream, sandboxed.WABA, asked.from_day, asked.to_day, "UTC")
+        told = await fetched(upstream, sandboxed.WABA, asked, now=running.gateway.clock())
         return await report.compared(pool, settings, asked, told)
 
     agreed = await compared()
@@ -317,9 +330,12 @@ async def test_whatsapps_own_analytics_are_fetched_and_a_lost_status_is_named(ru
 
 
 async def test_what_can_not_be_fetched_is_said_without_whatsapps_words(running: Running) -> None:
-    today = running.gateway.clock().date()
-    with pytest.raises(NoAnalyticsError, match=f"HTTP 400 when asked for the analytics of {today}"):
-        await fetched(running.gateway.upstream, "1", today, today + timedelta(days=1), "UTC")
+    now, upstream = running.gateway.clock(), running.gateway.upstream
+    today, week = now.date(), timedelta(days=7)
+    begun, to_come = (Asked(day, day + week, "UTC", None) for day in (today, today + week))
+    with pytest.raises(NoAnalyticsError, match=f"HTTP 400, code 100, when asked for .* of {today}"):
+        await fetched(upstream, "1", begun, now=now)
+    assert await fetched(upstream, "1", to_come, now=now) == {}
 
 
 async def test_other_terms_can_be_supposed(running: Running) -> None:
