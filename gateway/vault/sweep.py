@@ -21,7 +21,7 @@ from gateway.vault.vault import Vault, outcome_key
 
 EVERY: Final = 5.0
 """Seconds between two looks for dead writers."""
-FORGOTTEN: Final = 60.0
+FORGOTTEN: Final = 300.0
 """Seconds between two looks for files whose key is gone: they are unreadable already."""
 
 
