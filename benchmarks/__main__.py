@@ -10,18 +10,16 @@ import asyncio
 import base64
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from benchmarks import appends, reading, serving, table
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
 from benchmarks.processes import environment
+from benchmarks.server import server
 from benchmarks.table import Figure
 from benchmarks.traffic import SCALE
-from gateway.store.embedded import Embedded, master_key
 from gateway.store.migrate import migrate
 from projections import catalogue
 
@@ -53,21 +51,16 @@ async def _main(parts: Sequence[str]) -> None:
         figures.append(figure)
         print(*figure.cells(), sep="   ", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="ledgerline-bench-") as folder:
-        server = await Embedded.start(Path(folder), say=lambda _: None)
-        try:
-            machine = await table.machine(server.url)
-            if "appends" in parts:
-                await appends.compare(server.url, rounds=ROUNDS, scale=SCALE, say=say)
-            key = master_key(Path(folder))
-            if "reading" in parts:
-                await reading.compare(await _history(server.url, key), rounds=ROUNDS, say=say)
-            settings = environment(server.url, key)
-            for name in parts:
-                if name in SERVED:
-                    await asyncio.to_thread(SERVED[name], settings, ROUNDS, say)
-        finally:
-            await server.stop()
+    async with server("bench") as (url, key):
+        machine = await table.machine(url)
+        if "appends" in parts:
+            await appends.compare(url, rounds=ROUNDS, scale=SCALE, say=say)
+        if "reading" in parts:
+            await reading.compare(await _history(url, key), rounds=ROUNDS, say=say)
+        settings = environment(url, key)
+        for name in parts:
+            if name in SERVED:
+                await asyncio.to_thread(SERVED[name], settings, ROUNDS, say)
     print("", table.markdown(figures, machine, ROUNDS), sep="\n")
 
 

@@ -7,11 +7,9 @@ import os
 import secrets
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -19,7 +17,7 @@ import asyncpg
 from benchmarks.appends import appended
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
-from gateway.store.embedded import Embedded
+from benchmarks.server import server
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.postgres import connect_pool
@@ -43,12 +41,8 @@ def main() -> None:
 
 
 async def _main() -> int:
-    with tempfile.TemporaryDirectory(prefix="ledgerline-flat-") as folder:
-        server = await Embedded.start(Path(folder), say=lambda _: None)
-        try:
-            return await _compare(server.url)
-        finally:
-            await server.stop()
+    async with server("flat") as (url, _):
+        return await _compare(url)
 
 
 async def _compare(url: str) -> int:

@@ -10,15 +10,14 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 from benchmarks import load
 from benchmarks.processes import bare, environment, gateway
+from benchmarks.server import server
 from benchmarks.traffic import callbacks, sends
-from gateway.store.embedded import Embedded, master_key
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 EVERY = 10.0
@@ -33,12 +32,8 @@ def main() -> None:
 
 
 async def _main() -> int:
-    with tempfile.TemporaryDirectory(prefix="ledgerline-soak-") as folder:
-        server = await Embedded.start(Path(folder), say=lambda _: None)
-        try:
-            return await asyncio.to_thread(_soak, environment(server.url, master_key(Path(folder))))
-        finally:
-            await server.stop()
+    async with server("soak") as (url, key):
+        return await asyncio.to_thread(_soak, environment(url, key))
 
 
 def _soak(settings: dict[str, str]) -> int:
