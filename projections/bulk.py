@@ -102,6 +102,7 @@ class Bulk:
         """Fold a part that nobody is at; False where there is none. Raises StoppedError."""
         async with self._db.transaction():
             await self._db.execute(self._checkpoints["relax"])
+            await self._db.execute(self._sql["patient"])
             row = await self._db.fetchrow(self._sql["next"], self._name)
             if row is None:
                 return False

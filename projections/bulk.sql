@@ -16,6 +16,10 @@ lock table {schema}.builds in share row exclusive mode
 insert into {schema}.parts (name, part, position, ends)
 select $1, p, p, least(p + $3::bigint, $2::bigint) from generate_series(0, $2::bigint - 1, $3::bigint) as p
 
+-- patient --
+-- A part is long between two statements, and nobody who serves waits for it.
+set local idle_in_transaction_session_timeout = '10min'
+
 -- next --
 select part, position, ends from {schema}.parts
 where name = $1 and position < ends
