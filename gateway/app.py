@@ -33,7 +33,7 @@ from gateway.retention import forget_old_content
 from gateway.sends.recovery import Recovery
 from gateway.sends.settler import Settler
 from gateway.settings import Settings, SettingsError, master_key_bytes
-from gateway.store.deliveries import DeliveryTables
+from gateway.store.deliveries import CONNECTIONS, DeliveryTables
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
 from gateway.store.outcomes import NotTaken
@@ -62,9 +62,6 @@ MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of a request: WhatsApp's callbacks have up to 3 MB."""
 DRAIN: Final = 30.0
 """Seconds that a shutdown waits for sends that have left."""
-
-DELIVERY_CONNECTIONS: Final = 3
-"""To the database, for deliveries alone: whatever they wait for, callbacks and sends don't."""
 
 
 def utc_now() -> datetime:
@@ -191,7 +188,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         )
         for name, given in settings.destination.items():
             await _apply(gateway.destinations, name, given)
-        own = await stack.enter_async_context(connect_pool(databases.url, schema, size=DELIVERY_CONNECTIONS))
+        own = await stack.enter_async_context(connect_pool(databases.url, schema, size=CONNECTIONS))
         works = {**_works(gateway), "deliveries": _deliveries(gateway, own, guard).run}
         for name, work in works.items():
             stack.push_async_callback(_cancel, asyncio.create_task(go_on(name, work)))

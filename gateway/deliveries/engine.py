@@ -70,6 +70,7 @@ class Deliveries:
         finally:
             with contextlib.suppress(*_AWAY):
                 await self._stop()
+            await self._around.rendering.close()
 
     async def _tick(self) -> None:
         revisions = await self._tables.revisions()

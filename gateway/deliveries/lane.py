@@ -25,6 +25,7 @@ from gateway.deliveries.parking import ParkingLot
 from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import AT_ONCE, Answer, Poster
 from gateway.deliveries.rendering import Body, Nothing, Rendering
+from gateway.logs import get_logger
 from gateway.store.deliveries import DeliveryTables, Note, Parked, partition_of
 from gateway.store.tail import Tail
 
@@ -120,6 +121,9 @@ class Lane:
         for cursor in await tables.cursors(one.id, self._partitions):
             self._parts[cursor.partition] = Part.of(cursor)
         self._lot.fill(await tables.parked(one.id, self._partitions))
+        head = await self._around.tail.head()
+        if any(part.read > head for part in self._parts.values()):
+            get_logger().error("the log ends before what was delivered", destination=one.name)
         state = await tables.state(one.id)
         self._gate = Gate(self._around.clock, failing_since=state["failing_since"] if state else None)
 

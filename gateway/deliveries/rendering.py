@@ -66,6 +66,12 @@ class Rendering:
         self._waiting: list[_Job] = []
         self._work: asyncio.Task[None] | None = None
 
+    async def close(self) -> None:
+        """Make nothing more."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+
     async def of(self, form: Format, event: Recorded) -> Rendered:
         """The body of an event. Raises what the database raises."""
         key, now = (form, event.position), time.monotonic()
@@ -100,6 +106,7 @@ class Rendering:
                 self._known.pop((job.form, job.event.position), None)
                 if not job.made.done():
                     job.made.set_exception(error)
+                    job.made.exception()  # whoever waited may be gone
             return
         for job, body in zip(jobs, bodies, strict=True):
             if not job.made.done():

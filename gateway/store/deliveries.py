@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from projections.sql import load
 
 PARTITIONS: Final = 16
 """As many rows are in the table; a conversation's partition never changes."""
+CONNECTIONS: Final = 3
+"""To the database, for deliveries alone: whatever they wait for, callbacks and sends don't."""
 LEASE: Final = timedelta(seconds=4)
 """How long a partition stays with a gateway that is not heard of."""
 
@@ -68,6 +71,8 @@ class DeliveryTables:
         self._log = Postgres(pool, schema)
         self._sql = load("gateway.store", "deliveries.sql", schema)
         self._owner = owner
+        # A connection is always left, or leases would be lost while many deliveries fail.
+        self._small = asyncio.Semaphore(CONNECTIONS - 1)
 
     async def revisions(self) -> dict[UUID, int]:
         """The active destinations, and the revision of each."""
@@ -123,40 +128,29 @@ class DeliveryTables:
 
     async def park(self, destination: UUID, one: Parked, answer: str | None) -> bool:
         """Keep an event for later; False when its partition is not ours any more."""
-        stored = await self._pool.fetchval(
-            self._sql["park"],
-            self._owner,
-            destination,
-            one.position,
-            one.partition,
-            one.conversation,
-            one.attempts,
-            one.parked_at,
-            one.next_at,
-            answer,
-        )
+        values = destination, one.position, one.partition, one.conversation
+        times = one.attempts, one.parked_at, one.next_at
+        async with self._small:
+            stored = await self._pool.fetchval(self._sql["park"], self._owner, *values, *times, answer)
         return stored is not None
 
     async def failed_again(self, destination: UUID, one: Parked, answer: str) -> None:
         """Keep when it is tried next."""
-        await self._pool.execute(
-            self._sql["failed again"], destination, one.position, one.attempts, one.next_at, answer
-        )
+        await self._execute("failed again", destination, one.position, one.attempts, one.next_at, answer)
 
     async def bury(self, destination: UUID, one: Parked, answer: str) -> None:
         """Try an event no more."""
-        await self._pool.execute(self._sql["bury"], destination, one.position, one.attempts, answer)
+        await self._execute("bury", destination, one.position, one.attempts, answer)
 
     async def unpark(self, destination: UUID, position: int) -> None:
         """It was delivered after all."""
-        await self._pool.execute(self._sql["unpark"], destination, position)
+        await self._execute("unpark", destination, position)
 
     async def event(self, position: int) -> Recorded | None:
         """The event at a position; None when this release can't read it."""
-        for found in await self._log.events_at([position]):
-            if isinstance(found, Recorded):
-                return found
-        return None
+        async with self._small:
+            found = await self._log.events_at([position])
+        return next((one for one in found if isinstance(one, Recorded)), None)
 
     async def state(self, destination: UUID) -> asyncpg.Record | None:
         """`failing_since` and `last_success` of a destination; None when it was removed."""
@@ -164,8 +158,12 @@ class DeliveryTables:
 
     async def failing(self, destination: UUID, now: datetime, next_at: datetime) -> None:
         """A destination takes nothing; since when is kept from the first time on."""
-        await self._pool.execute(self._sql["failing"], destination, now, next_at)
+        await self._execute("failing", destination, now, next_at)
 
     async def recovered(self, destination: UUID) -> None:
         """It takes again."""
-        await self._pool.execute(self._sql["recovered"], destination)
+        await self._execute("recovered", destination)
+
+    async def _execute(self, name: str, *values: object) -> None:
+        async with self._small:
+            await self._pool.execute(self._sql[name], *values)
