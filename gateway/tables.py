@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
 Format = Literal["table", "csv", "json"]
 Row = dict[str, Any]
+MONEY: Final = frozenset({"cost", "cost_whatsapp", "rate"})
+"""Columns of amounts, which are texts."""
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
@@ -20,7 +22,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     names = list(rows[0])
     cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [any(isinstance(row[name], int | float) for row in rows) for name in names]
+    right = [name in MONEY or any(isinstance(row[name], int | float) for row in rows) for name in names]
     for line in cells:
         aligned = zip(line, widths, right, strict=True)
         words = (text.rjust(width) if number else text.ljust(width) for text, width, number in aligned)

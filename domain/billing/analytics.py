@@ -12,6 +12,8 @@ from domain.billing.pricing import plain_category
 
 DAY: Final = 90_000
 """Seconds that a day may have, with an hour more when summer time ends."""
+MOST: Final = Decimal(10**15)
+"""No cost is higher, so that none is too long to be written."""
 FREE_ENTRY_POINT: Final = "free_entry_point"
 
 
@@ -82,10 +84,12 @@ def _point(point: Any, zone: tzinfo) -> tuple[Told, Point]:
     volume = point["volume"]
     if isinstance(volume, bool) or not isinstance(volume, int) or volume < 0:
         raise ValueError("its volume is not a whole number")
-    cost = point.get("cost")
-    return Told(day, point["country"], category, type_), Point(
-        volume, None if cost is None else Decimal(cost)
-    )
+    cost = None if point.get("cost") is None else Decimal(point["cost"])
+    if cost is not None and not 0 <= cost < MOST:
+        raise ValueError("its cost is not an amount")
+    if not isinstance(point["country"], str | None):
+        raise ValueError("its country is not a code such as GB")  # noqa: TRY004 - of the file, not of a call
+    return Told(day, point["country"], category, type_), Point(volume, cost)
 
 
 def _no_number(word: str) -> None:

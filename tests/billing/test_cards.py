@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 
 import pytest
 from charged import HEAD, card, tiered
+from effort import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.billing import markets
 from domain.billing.cards import Wrong, read, shipped
@@ -96,6 +100,23 @@ def test_a_card_is_read_in_whatever_order_its_columns_stand() -> None:
 
     assert isinstance(found, Card)
     assert found.card_id == card(RIGHT).card_id
+
+
+words = ("India", "utility", "", "1:2", "3:MAX", "0.1", "USD", "2026-01-01", "2026-04-01")
+cells = st.sampled_from(words) | st.text(max_size=6)
+lines = st.lists(cells, min_size=6, max_size=8).map(",".join)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(text=st.text() | st.lists(lines, max_size=5).map(lambda found: "\n".join((HEAD, *found))))
+def test_whatever_a_file_holds_is_a_card_or_problems_each_with_its_line(text: str) -> None:
+    found = read(text)
+
+    if isinstance(found, Wrong):
+        assert found.problems
+        assert all(re.match(r"line [0-9]+: ", problem) for problem in found.problems)
+    else:
+        assert read(found.text) == found
 
 
 @pytest.mark.parametrize("text", ["", "market;category\n", "# nothing\n\nmarket,category\n"])

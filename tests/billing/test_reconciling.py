@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -11,6 +12,9 @@ from uuid import UUID
 import orjson
 import pytest
 from charged import LINE, at, card, charges, sent, status, tiered
+from effort import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.billing.analytics import Point, Told, read
 from domain.billing.comparing import Comparison
@@ -216,12 +220,33 @@ POINT = {"start": 0, "end": 1800, "country": "GB", "pricing_type": "REGULAR", "p
         ),
         ([POINT | {"volume": 1, "start": "then"}], "data point 1: it is not as WhatsApp"),
         (["NaN"], "data point 1: it is not as WhatsApp"),
+        ([POINT | {"volume": 1, "country": 44}], "data point 1: its country is not a code"),
+        ([POINT | {"volume": 1, "cost": "1e999999999"}], "data point 1: its cost is not an amount"),
+        ([POINT | {"volume": 1, "cost": -1}], "data point 1: its cost is not an amount"),
     ],
 )
 def test_an_answer_that_can_not_be_compared_is_refused(points: object, problem: str) -> None:
     told = [] if points is None else {"pricing_analytics": {"data": [{"data_points": points}]}}
     with pytest.raises(ValueError, match=problem):
         read(orjson.dumps(told), UTC)
+
+
+anything = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just([])
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(change=st.dictionaries(st.sampled_from([*POINT, "volume", "cost"]), anything, max_size=3))
+def test_whatever_a_point_holds_is_read_or_refused_in_words(change: dict[str, Any]) -> None:
+    points = [POINT | {"volume": 1, "cost": 0.5} | change]
+    text = json.dumps({"pricing_analytics": {"data": [{"data_points": points}]}}).encode()
+    problem, told = "data point 1", {}
+    try:
+        told = read(text, UTC)
+    except ValueError as error:
+        problem = str(error)
+
+    assert problem.startswith("data point 1")
+    assert orjson.dumps(compared(told, []))
 
 
 def test_what_is_no_number_in_json_is_refused() -> None:
