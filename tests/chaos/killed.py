@@ -13,6 +13,7 @@ from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from domain.destinations import schedule
 from domain.facts import Fact
 from gateway import cli
 from gateway.sends import settler
@@ -66,6 +67,8 @@ def _hurry() -> None:
     # A dead gateway's claims on files end soon, and so does what it left.
     objects.LEASE, objects.SLOW = timedelta(seconds=2), timedelta(seconds=3)
     fetch.RENEW, sweep.EVERY = 0.5, 0.2
+    # A destination that died is tried again soon.
+    schedule.DELAYS, schedule.LAST_DELAY = (0.2,), 0.5
 
 
 def _arm(when: str, topic: str = "") -> None:
