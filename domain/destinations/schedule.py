@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 _MINUTE: Final = 60.0
@@ -22,6 +22,11 @@ def delay(failures: int, chance: float) -> float:
     """Seconds until the next try after so many failures (1 or more); `chance` from 0 to 1 spreads them."""
     base = DELAYS[failures - 1] if failures <= len(DELAYS) else LAST_DELAY
     return base * (1 + JITTER * chance)
+
+
+def is_over(since: datetime, now: datetime) -> bool:
+    """Whether something was tried for long enough."""
+    return now - since >= GIVE_UP
 
 
 def failures_within(elapsed: float) -> int:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import asyncpg
 
+from gateway.deliveries.around import Surroundings
 from gateway.deliveries.guard import Guard
-from gateway.deliveries.lane import Lane, Surroundings
+from gateway.deliveries.lane import Lane
 from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
 from gateway.deliveries.slot import Slot, Spec

@@ -51,14 +51,14 @@ class Gate:
 
     async def enter(self) -> int:
         """Wait until a delivery may be tried; which turn it is in."""
-        while not self.is_open:
-            if self._is_closed:
-                raise asyncio.CancelledError
+        while not self.is_open and not self._is_closed:
             if self._tickets:
                 self._tickets -= 1
                 self._trying += 1
                 break
             await self._changed.wait()
+        if self._is_closed:
+            raise asyncio.CancelledError
         return self._turn
 
     def succeeded(self) -> bool:

@@ -79,10 +79,6 @@ class ParkingLot:
         seconds = schedule.delay(one.attempts, random())  # noqa: S311 - jitter
         one.next_at = now + timedelta(seconds=seconds)
 
-    def is_too_old(self, since: datetime, now: datetime) -> bool:
-        """Whether something was tried for long enough."""
-        return now - since >= schedule.GIVE_UP
-
     def _tidy(self) -> None:
         """Conversations of which nothing waits go their normal way again."""
         for conversation in [one for one, queue in self._queues.items() if not queue]:

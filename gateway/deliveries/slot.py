@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from domain.destinations.model import Destination
+from gateway.deliveries.around import EndsError, LeaseLostError, Surroundings
 from gateway.deliveries.guard import Guard
-from gateway.deliveries.lane import EndsError, Lane, LeaseLostError, Surroundings
+from gateway.deliveries.lane import Lane
 from gateway.deliveries.poster import TIMEOUT, Poster
 from gateway.destinations import Destinations
 from gateway.logs import get_logger, where
@@ -86,17 +87,23 @@ class Slot:
         if one is None or one.state != "active" or not spec.partitions:
             await self._changed.wait()
             return
+        self.partitions = spec.partitions
         poster = Poster(one.url, one.headers, self._guard)
-        self.lane, self.partitions = Lane(one, spec.partitions, self._around, poster), spec.partitions
         try:
+            self.lane = await Lane.begun(one, spec.partitions, self._around, poster)
             await self._until_changed(one, self.lane)
         finally:
-            lane, self.lane = self.lane, None
             await poster.close()
-            try:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Keep what the lane delivered last."""
+        lane, self.lane = self.lane, None
+        try:
+            if lane is not None:
                 await self._keep([lane])
-            finally:
-                self.partitions = frozenset()
+        finally:
+            self.partitions = frozenset()
 
     async def _until_changed(self, one: Destination, lane: Lane) -> None:
         running = asyncio.create_task(lane.run())

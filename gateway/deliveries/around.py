@@ -1,0 +1,39 @@
+"""What all lanes of a gateway share, and how a lane may end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway.deliveries.leases import Leases
+from gateway.deliveries.rendering import Rendering
+from gateway.store.deliveries import DeliveryTables
+from gateway.store.tail import Tail
+
+NOTHING_TAKEN: Final = "it has taken nothing for five days"
+
+
+class LeaseLostError(Exception):
+    """The partition may be somebody else's by now: nothing more is sent."""
+
+
+class EndsError(Exception):
+    """The destination gets nothing any more."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all lanes of a gateway share."""
+
+    tail: Tail
+    tables: DeliveryTables
+    leases: Leases
+    rendering: Rendering
+    clock: Callable[[], datetime]
