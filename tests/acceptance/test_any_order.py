@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from domain.events import IdentityLinked, Recorded
+from domain.ids import Ids
 from domain.inbound import updates
 from domain.openers import DEFAULT
 from gateway.store.codec import decode
@@ -79,7 +80,7 @@ async def told(url: str, schema: str, posts: Sequence[Sequence[dict[str, Any]]])
         Log.open(url, pool, schema, master_keys=[KEY]) as log,
     ):
         # The same pepper everywhere: keyed ids of two logs can't be compared otherwise.
-        log.ids._pepper = b"p" * 32
+        vars(log.ids).update(vars(Ids(b"p" * 32)))
         for bodies in posts:
             body = orjson.dumps({"entry": [entry for one in bodies for entry in one["entry"]]})
             found = updates(body, ids=log.ids, openers=DEFAULT, recorded_at=NOW)
