@@ -22,7 +22,8 @@ from gateway.deliveries.guard import Guard
 from gateway.logs import get_logger
 from gateway.store.destinations import DestinationTable, Standing
 from gateway.store.log import Log
-from gateway.store.postgres import Connection, Pool
+from gateway.store.outcomes import InDoubt, NotTaken
+from gateway.store.postgres import DATABASE_GONE, Connection, Pool
 
 PATIENCE: Final = 5.0
 OVERLAP: Final = timedelta(hours=24)
@@ -148,10 +149,11 @@ class Destinations:
         return replace(one, secrets=(Secret(secret), *valid[: MOST_SECRETS - 1]))
 
     async def _beginning(self, given: object) -> int:
+        head = await self._log.head()
         if given == "head":
-            return await self._log.head()
-        if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given < 2**62:
-            raise NoDestinationError("from", "head, or a position of the log from 1 on")
+            return head
+        if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= head + 1:
+            raise NoDestinationError("from", f"head, or a position of the log from 1 to {head + 1}")
         return given - 1
 
     async def change(self, destination: UUID, given: Mapping[str, Any], *, caller: str) -> Destination | None:
@@ -281,7 +283,13 @@ class Destinations:
         self.changed.set()
         told = {name: value for name, value in public.items() if value is not None}
         fact = Fact(DestinationChanged, None, Account("destinations"), uuid4(), self._clock(), told)
-        await self._log.record([fact], patience=PATIENCE)
+        try:
+            await self._log.record([fact], patience=PATIENCE)
+        except (NotTaken, InDoubt, *DATABASE_GONE) as error:
+            # It is done, and a secret that was made is shown only now.
+            get_logger().error(
+                "a change of a destination is not in the log", event_name=event, error=type(error).__name__
+            )
 
 
 def _made(form: Format) -> str:

@@ -95,6 +95,7 @@ async def test_a_destination_is_changed_and_removed(running: Running, hook: Sink
         ({"name": "crm", "format": "whatsapp", "url": "https://nowhere.invalid/"}, "url"),
         ({"name": "crm", "format": "whatsapp", "url": "http://127.0.0.1/", "from": 0}, "from"),
         ({"name": "crm", "format": "whatsapp", "url": "http://127.0.0.1/", "from": "tail"}, "from"),
+        ({"name": "crm", "format": "whatsapp", "url": "http://127.0.0.1/", "from": 1_000_000}, "from"),
         ({"name": "crm", "format": "whatsapp", "url": "http://127.0.0.1/", "retries": 3}, "retries"),
     ],
 )
