@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+import uvloop
+
 from benchmarks import appends, reading, serving, table
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
@@ -41,7 +43,7 @@ def main() -> None:
     parts = sys.argv[1:] or PARTS
     if unknown := set(parts) - set(PARTS):
         sys.exit(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    asyncio.run(_main(parts))
+    uvloop.run(_main(parts))
 
 
 async def _main(parts: Sequence[str]) -> None:

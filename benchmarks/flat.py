@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import statistics
@@ -13,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
+import uvloop
 
 from benchmarks.appends import appended
 from benchmarks.history.loading import Where, load
@@ -37,7 +37,7 @@ select pg_size_pretty(pg_total_relation_size('{LARGE}.stored_events')) || ' of e
 
 def main() -> None:
     """Run, and end with 1 when the large log is slower by more than the aim."""
-    sys.exit(asyncio.run(_main()))
+    sys.exit(uvloop.run(_main()))
 
 
 async def _main() -> int:
