@@ -21,6 +21,7 @@ from gateway.auth import Keys
 from gateway.billing import Bills
 from gateway.deliveries.engine import Deliveries
 from gateway.deliveries.guard import Guard, networks
+from gateway.deliveries.rendering import Rendering
 from gateway.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
@@ -229,12 +230,12 @@ async def _apply(destinations: Destinations, name: str, given: Mapping[str, Any]
 def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
     return Deliveries(
         gateway.destinations,
-        gateway.log,
         gateway.tail,
         DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4()),
-        account=gateway.settings.waba or "0",
+        rendering=Rendering(gateway.log, account=gateway.settings.waba or "0"),
         clock=gateway.clock,
         guard=guard,
+        count=lambda name, outcome: gateway.metrics.deliveries.labels(name, outcome).inc(),
     )
 
 

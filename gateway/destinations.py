@@ -20,7 +20,7 @@ from domain.events import DestinationChanged, Recorded, Undecodable
 from domain.facts import Account, Fact
 from gateway.deliveries.guard import Guard
 from gateway.logs import get_logger
-from gateway.store.destinations import DestinationTable, Standing
+from gateway.store.destinations import DestinationTable, Overview, Standing
 from gateway.store.log import Log
 from gateway.store.outcomes import InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE, Connection, Pool
@@ -91,6 +91,11 @@ class Destinations:
         """How far its deliveries are."""
         async with self._pool.acquire() as db:
             return await self._table.standing(db, one.id)
+
+    async def overview(self) -> list[Overview]:
+        """Every destination at one look."""
+        async with self._pool.acquire() as db:
+            return await self._table.overview(db)
 
     async def add(self, given: Mapping[str, Any], *, caller: str) -> Made:
         """A new destination; `from` (a position, or head) says where it begins. Raises NameTakenError."""

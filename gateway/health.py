@@ -13,6 +13,7 @@ from gateway.api import views
 from gateway.gateway import GATEWAY, Gateway
 from gateway.silence import lines as lines_of
 from gateway.silence import silence
+from gateway.store.destinations import Overview
 from gateway.store.patience import within
 from gateway.store.postgres import DATABASE_GONE
 from projections.lines import LineState
@@ -75,6 +76,7 @@ async def metrics(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     state, lines = await _state(gateway)
     _sound(gateway, lines)
+    await _destinations(gateway)
     gateway.metrics.head.set(state.get("head", 0))
     gateway.metrics.waiting.set(gateway.log.waiting)
     for name, one in state["projections"].items():
@@ -92,3 +94,28 @@ def _sound(gateway: Gateway, lines: dict[str, LineState]) -> None:
         silent.labels(line).set(silence(gateway.settings, line, state, now) is not None)
         if state.last_webhook_at:
             last.labels(line).set((now - state.last_webhook_at).total_seconds())
+
+
+async def _destinations(gateway: Gateway) -> None:
+    """The gauges of each destination; none at all while the database says nothing."""
+    metrics = gateway.metrics
+    try:
+        found = await within(PATIENCE, _backlogs(gateway))
+    except DATABASE_GONE:
+        found = []
+    metrics.forget_destinations()
+    for one, events, seconds in found:
+        metrics.delivery_lag.labels(one.name).set(events)
+        metrics.delivery_age.labels(one.name).set(seconds)
+        metrics.parked.labels(one.name).set(one.parked)
+        metrics.undelivered.labels(one.name).set(one.dead)
+        metrics.active.labels(one.name).set(one.state == "active")
+
+
+async def _backlogs(gateway: Gateway) -> list[tuple[Overview, int, float]]:
+    """Of each destination: events it has not got, and for how many seconds the oldest waits."""
+    found = await gateway.destinations.overview()
+    head = await gateway.log.head() if found else 0
+    behind, now = {one.position for one in found if one.position < head}, gateway.clock()
+    ages = {position: await gateway.log.age_after(position, now) for position in behind}
+    return [(one, max(0, head - one.position), ages.get(one.position, 0.0)) for one in found]

@@ -24,6 +24,7 @@ class Metrics:
         self._of_answers()
         self._of_the_log()
         self._of_media()
+        self._of_deliveries()
 
     def _of_callbacks(self) -> None:
         self.webhooks = Counter(
@@ -168,6 +169,38 @@ class Metrics:
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
             registry=self.registry,
         )
+
+    def _of_deliveries(self) -> None:
+        self.deliveries = Counter(
+            "ledgerline_deliveries",
+            "Deliveries by outcome: delivered, failed, put_off (Retry-After), gone (410), skipped",
+            ["destination", "outcome"],
+            registry=self.registry,
+        )
+        self.delivery_lag = self._of_a_destination("lag", "Events that are neither delivered nor parked")
+        self.delivery_age = self._of_a_destination(
+            "lag_seconds", "Time since the oldest of these events was recorded"
+        )
+        self.parked = self._of_a_destination(
+            "parked", "Events that wait for their next try, or behind such a one of their conversation"
+        )
+        self.undelivered = self._of_a_destination("dead_letters", "Events that were given up")
+        self.active = self._of_a_destination("active", "1, or 0 when it is paused or disabled")
+
+    def _of_a_destination(self, name: str, what: str) -> Gauge:
+        return Gauge(
+            f"ledgerline_destination_{name}",
+            what,
+            ["destination"],
+            registry=self.registry,
+            multiprocess_mode=NEWEST,
+        )
+
+    def forget_destinations(self) -> None:
+        """No destination has a gauge until it is set again; workers can't take back what they share."""
+        if not _is_shared():
+            for gauge in (self.delivery_lag, self.delivery_age, self.parked, self.undelivered, self.active):
+                gauge.clear()
 
     def forget_lines(self) -> None:
         """No line has a gauge until it is set again; workers can't take back what they share."""

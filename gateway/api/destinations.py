@@ -10,7 +10,6 @@ from aiohttp import web
 
 from domain.destinations.asked import NoDestinationError
 from domain.destinations.model import Destination
-from domain.events import Recorded
 from gateway import errors
 from gateway.access import caller_of
 from gateway.api import query, views
@@ -203,7 +202,7 @@ async def _standing(gateway: Gateway, found: Standing) -> dict[str, Any]:
     fresh = [one for one in progress if one.noted_at and (now - one.noted_at).total_seconds() < FRESH]
     return {
         "position": position,
-        "lag": {"events": max(0, head - position), "seconds": await _behind(gateway, position, now)},
+        "lag": {"events": max(0, head - position), "seconds": await gateway.log.age_after(position, now)},
         "rate": round(sum(one.rate for one in fresh), 2),
         "delivered": sum(one.delivered for one in progress),
         "skipped": sum(one.skipped for one in progress),
@@ -213,11 +212,3 @@ async def _standing(gateway: Gateway, found: Standing) -> dict[str, Any]:
         "next_try": views.moment(found.next_try) if found.next_try else None,
         "answers": answers[: -ANSWERS - 1 : -1],
     }
-
-
-async def _behind(gateway: Gateway, position: int, now: datetime) -> float:
-    """Seconds since the first event was recorded that is not behind the cursor."""
-    for item in await gateway.log.after(position, 1):
-        if isinstance(item, Recorded):
-            return round(max(0.0, (now - item.event.timestamp).total_seconds()), 3)
-    return 0.0

@@ -37,3 +37,5 @@ class Surroundings:
     leases: Leases
     rendering: Rendering
     clock: Callable[[], datetime]
+    count: Callable[[str, str], None]
+    """Counts what came of a delivery (gateway/metrics.py), by the destination's name."""

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from domain.destinations import schedule, signing
 from domain.destinations.model import Destination
-from domain.destinations.verdict import Delivered, Gone, Verdict, Wait, judge
+from domain.destinations.verdict import Again, Delivered, Gone, Verdict, Wait, judge
 from domain.events import Recorded
 from gateway.deliveries.around import NOTHING_TAKEN, EndsError, LeaseLostError, Surroundings
 from gateway.deliveries.gate import Gate
@@ -19,6 +19,8 @@ from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import AT_ONCE, Answer, Poster
 from gateway.deliveries.rendering import Body, Nothing
 from gateway.store.deliveries import partition_of
+
+OUTCOMES: Final = {Delivered: "delivered", Again: "failed", Wait: "put_off", Gone: "gone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ class Attempts:
         part = self._parts[partition_of(item.event.originator_id)]
         body = await self._around.rendering.of(self._destination.format, item)
         if isinstance(body, Nothing):
-            part.skipped += body is Nothing.GONE
+            if body is Nothing.GONE:
+                part.skipped += 1
+                self._around.count(self._destination.name, "skipped")
             return Delivered(), None
         if not self._around.leases.holds(part.partition):
             raise LeaseLostError
@@ -104,6 +108,7 @@ class Attempts:
         now = self._around.clock()
         part.answered(item, answer, now)
         verdict = judge(answer.status, answer.retry_after, now)
+        self._around.count(self._destination.name, OUTCOMES[type(verdict)])
         if isinstance(verdict, Delivered):
             part.delivered += 1
             part.last_success = now

@@ -20,7 +20,6 @@ from gateway.deliveries.slot import Slot, Spec
 from gateway.destinations import Destinations
 from gateway.logs import Sparing
 from gateway.store.deliveries import DeliveryTables
-from gateway.store.log import Log
 from gateway.store.postgres import DATABASE_GONE
 from gateway.store.tail import Tail
 
@@ -39,20 +38,19 @@ class Deliveries:
     def __init__(
         self,
         destinations: Destinations,
-        log: Log,
         tail: Tail,
         tables: DeliveryTables,
         *,
-        account: str,
+        rendering: Rendering,
         clock: Callable[[], datetime],
         guard: Guard,
+        count: Callable[[str, str], None],
     ) -> None:
-        """`account`: the WABA."""
+        """`count`: counts what came of a delivery, by the destination's name."""
         self._destinations = destinations
         self._tables = tables
         self._leases = Leases(self._tables)
-        rendering = Rendering(log, account=account)
-        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock)
+        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock, count)
         self._guard = guard
         self._slots: dict[UUID, Slot] = {}
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from domain.destinations.model import Destination, Filter, Secret
+from domain.destinations.model import Destination, Filter, Secret, State
 from gateway.store.keyring import Masters, Wrapped
 from gateway.store.postgres import Connection
 from projections.sql import load
@@ -42,6 +42,18 @@ class Standing:
     dead: int
     failing_since: datetime | None
     next_try: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A destination at one look."""
+
+    name: str
+    state: State
+    position: int
+    """Everything up to it is delivered or parked."""
+    parked: int
+    dead: int
 
 
 class DestinationTable:
@@ -103,6 +115,10 @@ class DestinationTable:
             since,
             next_at or (waiting["next_at"] if waiting else None),
         )
+
+    async def overview(self, db: Connection) -> list[Overview]:
+        """Every destination at one look."""
+        return [Overview(*row) for row in await db.fetch(self._sql["overview"])]
 
     def _sealed(self, one: Destination) -> tuple[bytes, str]:
         until = [secret.until.isoformat() if secret.until else None for secret in one.secrets]

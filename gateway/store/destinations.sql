@@ -43,6 +43,17 @@ where destination = $1 and state = 'dead'
 select partition, least(position, back_to) as position, delivered, skipped, rate, noted_at, last_success, answers
 from {schema}.delivery_cursors where destination = $1
 
+-- overview --
+select d.name, d.state, coalesce(c.position, 0) as position, coalesce(p.parked, 0) as parked, coalesce(p.dead, 0) as dead
+from {schema}.destinations d
+left join (
+  select destination, min(least(position, back_to)) as position from {schema}.delivery_cursors group by destination
+) c on c.destination = d.id
+left join (
+  select destination, count(*) filter (where state = 'waiting') as parked, count(*) filter (where state = 'dead') as dead
+  from {schema}.delivery_parked group by destination
+) p on p.destination = d.id
+
 -- parked counts --
 select state, count(*) as count, min(next_at) as next_at from {schema}.delivery_parked
 where destination = $1 group by state

@@ -147,6 +147,13 @@ class Log:
         """At most `limit` events in order, from the first after `position`."""
         return await self._reader.after(position, limit)
 
+    async def age_after(self, position: int, now: datetime) -> float:
+        """Seconds since the first event after a position was recorded; 0 where there is none."""
+        for item in await self.after(position, 1):
+            if isinstance(item, Recorded):
+                return round(max(0.0, (now - item.event.timestamp).total_seconds()), 3)
+        return 0.0
+
     async def head(self) -> int:
         """The last position; 0 when the log is empty."""
         return await self._reader.head()
