@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -86,7 +87,8 @@ class Rendering:
         return await asyncio.shield(made)
 
     def _forget(self, now: float) -> None:
-        for key, (at, made) in list(self._known.items())[: 2 if len(self._known) <= REMEMBERED else 200]:
+        many = 2 if len(self._known) <= REMEMBERED else 200
+        for key, (at, made) in list(islice(self._known.items(), many)):
             if now - at > KEPT or (len(self._known) > REMEMBERED and made.done()):
                 del self._known[key]
 

@@ -80,7 +80,8 @@ class Opener:
         if self._monotonic() - self._since > KEPT:
             self._keys, self._since = {}, self._monotonic()
         known = self._keys
-        missing = sorted(wanted - known.keys())
+        # A difference of sets would look at every key that is known.
+        missing = sorted(one for one in wanted if one not in known)
         if missing:
             found: dict[tuple[UUID, int], SubjectKey | None] = dict.fromkeys(missing)
             for one, secret in (await self._secrets(missing)).items():
