@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -160,6 +161,14 @@ class Settings(BaseSettings):
             if not (line.isascii() and line.isdigit()):
                 raise ValueError(f"{line!r} is no phone_number_id: digits only, with commas between")
         return value
+
+    @field_validator("destination", mode="before")
+    @classmethod
+    def _of_file(cls, value: object) -> object:
+        try:
+            return orjson.loads(value) if isinstance(value, str) else value
+        except orjson.JSONDecodeError:
+            raise ValueError("is no JSON: an object of destinations by their names") from None
 
     @field_validator("destination")
     @classmethod

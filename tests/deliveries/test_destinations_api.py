@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -247,6 +248,19 @@ def test_settings_that_are_wrong_are_named(given: Mapping[str, Any], said: str) 
 
     assert any(said in problem for problem in error.value.problems), error.value.problems
     assert "12345678" not in str(error.value)
+
+
+def test_destinations_may_stand_in_a_file_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, crm = tmp_path / "crm.json", {"url": "https://crm.example/", "format": "whatsapp"}
+    monkeypatch.setenv("LEDGERLINE_DESTINATION_FILE", str(file))
+    file.write_text(json.dumps({"crm": crm | {"secret": "12345678"}}))
+    assert load().destination["crm"]["secret"] == "12345678"
+
+    file.write_text("{crm")
+    with pytest.raises(SettingsError) as error:
+        load()
+
+    assert error.value.problems[0].startswith("LEDGERLINE_DESTINATION: is no JSON")
 
 
 async def _are(found: list[Delivery], count: int) -> bool:
