@@ -187,10 +187,16 @@ class Destinations:
         )
 
     async def resume(self, destination: UUID, *, caller: str) -> Destination | None:
-        """Go on where the deliveries stand, at once."""
-        return await self._changed(
-            destination, lambda one: replace(one, state="active", reason=None), "resumed", caller
-        )
+        """Go on where the deliveries stand, at once: what had to wait for its next try is tried now."""
+        async with self._pool.acquire() as db, db.transaction():
+            one = await self._table.one(db, destination, lock=True)
+            if one is None:
+                return None
+            one = replace(one, state="active", reason=None, revision=one.revision + 1)
+            await self._table.change(db, one)
+            await self._table.hasten(db, destination, self._clock())
+        await self._tell(one, "resumed", caller)
+        return one
 
     async def stopped(self, one: Destination, state: str, reason: str) -> None:
         """Deliveries came to an end, unless the destination was changed meanwhile."""

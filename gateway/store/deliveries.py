@@ -101,7 +101,7 @@ class DeliveryTables:
 
     async def cursors(self, destination: UUID, partitions: Collection[int]) -> list[Cursor]:
         """Where a destination stands in some partitions, once it went back where that was ordered."""
-        await self._pool.execute(self._sql["go back"], destination, list(partitions))
+        await self._pool.execute(self._sql["go back"], destination, list(partitions), self._owner)
         rows = await self._pool.fetch(self._sql["cursors"], destination, list(partitions))
         return [Cursor(*row) for row in rows]
 

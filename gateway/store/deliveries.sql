@@ -29,13 +29,18 @@ where owner = $1 and partition = any ($2::integer[])
 delete from {schema}.delivery_owners where owner = $1
 
 -- go back --
-with unparked as (
-  delete from {schema}.delivery_parked p using {schema}.delivery_cursors c
-  where c.destination = $1 and c.partition = any ($2::integer[])
-    and p.destination = c.destination and p.partition = c.partition and p.position > c.back_to
+-- Only by whom the partition is leased to: anybody else's lane would run on and undo it.
+with ours as (
+  select c.partition, c.back_to from {schema}.delivery_cursors c
+  join {schema}.delivery_partitions p on p.partition = c.partition and p.owner = $3
+  where c.destination = $1 and c.partition = any ($2::integer[]) and c.back_to is not null
+  for update of c
+), unparked as (
+  delete from {schema}.delivery_parked p using ours
+  where p.destination = $1 and p.partition = ours.partition and p.position > ours.back_to
 )
-update {schema}.delivery_cursors set position = least(position, back_to), back_to = null
-where destination = $1 and partition = any ($2::integer[]) and back_to is not null
+update {schema}.delivery_cursors c set position = least(c.position, ours.back_to), back_to = null
+from ours where c.destination = $1 and c.partition = ours.partition
 
 -- cursors --
 select partition, position, answers from {schema}.delivery_cursors

@@ -102,6 +102,10 @@ class DestinationTable:
         done = await db.execute(self._sql["revive"], destination, now)
         return int(done.rpartition(" ")[2])
 
+    async def hasten(self, db: Connection, destination: UUID, now: datetime) -> None:
+        """Try what is parked now, as if it had failed just now for the first time."""
+        await db.execute(self._sql["hasten"], destination, now)
+
     async def standing(self, db: Connection, destination: UUID) -> Standing:
         """How far its deliveries are."""
         parked = {row["state"]: row for row in await db.fetch(self._sql["parked counts"], destination)}

@@ -39,6 +39,10 @@ update {schema}.delivery_parked
 set state = 'waiting', attempts = 0, parked_at = $2, next_at = $2
 where destination = $1 and state = 'dead'
 
+-- hasten --
+update {schema}.delivery_parked set parked_at = $2, next_at = $2, attempts = least(attempts, 1)
+where destination = $1 and state = 'waiting'
+
 -- progress --
 select partition, least(position, back_to) as position, delivered, skipped, rate, noted_at, last_success, answers
 from {schema}.delivery_cursors where destination = $1

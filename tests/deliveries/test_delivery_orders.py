@@ -1,0 +1,84 @@
+"""What operators order while deliveries run: to resume at once, and to deliver again."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from running import ANN, Running, until
+from sinks import Sink, added, text_of
+
+from gateway.store.deliveries import PARTITIONS, DeliveryTables
+
+
+def says(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": {"body": text}}
+
+
+async def shows(gateway: Running, made: dict[str, Any], **wanted: Any) -> bool:
+    _, shown = await gateway.get(f"/api/destinations/{made['id']}")
+    return wanted.items() <= shown.items()
+
+
+async def has(hook: Sink, count: int) -> bool:
+    return len(hook.taken) >= count
+
+
+async def test_resume_tries_at_once_what_waits(running: Running, hook: Sink) -> None:
+    made = await added(running, hook)
+    hook.verdict = lambda one: 500 if text_of(one) == "poison" else 200
+    await running.writes(ANN, **says("poison"))
+    await until(lambda: shows(running, made, parked=1))
+    await running.advance(6)
+    await until(lambda: _tried(hook, 2))
+    hook.verdict = lambda _: 200
+
+    status, _ = await running.post(f"/api/destinations/{made['id']}/resume", {})
+
+    assert status == 200
+    await until(lambda: has(hook, 1))
+    assert hook.texts() == ["poison"]
+
+
+async def test_who_resumes_after_five_days_is_not_paused_by_the_next_failure(
+    running: Running, hook: Sink
+) -> None:
+    made = await added(running, hook)
+    hook.verdict = lambda _: 500
+    await running.writes(ANN, **says("one"))
+    await until(lambda: shows(running, made, parked=1))
+    await running.advance(5 * 24 * 3600)
+    await until(lambda: shows(running, made, state="paused"))
+    tried = len(hook.got)
+
+    await running.post(f"/api/destinations/{made['id']}/resume", {})
+    await until(lambda: _tried(hook, tried + 1))
+    hook.verdict = lambda _: 200
+    await running.advance(60)
+    await until(lambda: has(hook, 1))
+
+    assert await shows(running, made, state="active", dead=0)
+
+
+async def test_only_the_owner_of_a_partition_goes_back(running: Running, hook: Sink, database: str) -> None:
+    made = await added(running, hook)
+    path = f"{running.url}/api/destinations/{made['id']}"
+    async with running.http.patch(path, json={"state": "paused"}):
+        pass
+    await running.writes(ANN, **says("one"))
+    await running.post(f"/api/destinations/{made['id']}/redeliver", {"from": 1})
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        stranger = DeliveryTables(pool, "ledgerline", owner=uuid4())
+
+        cursors = await stranger.cursors(UUID(made["id"]), range(PARTITIONS))
+        ordered = await pool.fetchval(
+            "select count(*) from ledgerline.delivery_cursors where back_to is not null"
+        )
+
+    assert len(cursors) == PARTITIONS
+    assert ordered == PARTITIONS
+
+
+async def _tried(hook: Sink, times: int) -> bool:
+    return len(hook.got) >= times
