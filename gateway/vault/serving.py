@@ -83,8 +83,10 @@ def _broken(request: web.Request, gateway: Gateway, error: StoreError | DamagedE
     cause = error.cause if isinstance(error, StoreError) else "Damaged"
     gateway.metrics.media.labels("broken", cause).inc()
     get_logger().error("a kept file can't be read", cause=cause)
-    if isinstance(error, DamagedError | MissingError):
-        return errors.in_dialect(request.path, 500, "The file is damaged or gone from the media vault.")
+    if isinstance(error, MissingError):
+        return errors.in_dialect(request.path, 404, "The media vault has this file no more.")
+    if isinstance(error, DamagedError):
+        return errors.in_dialect(request.path, 500, "The file is damaged in the media vault.")
     return errors.in_dialect(request.path, 503, "The media vault does not answer.", retry_after=5)
 
 

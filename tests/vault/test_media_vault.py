@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -501,9 +502,25 @@ async def test_a_damaged_file_is_no_file(start: Start, tmp_path: Path, metric: A
         file.write_bytes(data)
         status, body, _ = await fetched(running, url)
         assert (status, b"131000" in body) == (500, True)
-        file.unlink()
-        assert (await fetched(running, url))[0] == 500
-        assert await metric(running, "ledgerline_media_total", outcome="broken") == 2
+        assert await metric(running, "ledgerline_media_total", outcome="broken", reason="Damaged") == 1
+
+
+async def test_a_file_that_the_store_has_lost_is_not_found(
+    start: Start, place: dict[str, Any], database: str, metric: Any
+) -> None:
+    async with start(**place) as running:
+        media_id = await kept(running)
+        url = (await running.get(f"/v26.0/{media_id}"))[1]["url"]
+        vault = running.gateway.vault
+        assert vault is not None
+        [row] = await execute(database, "select object from ledgerline.vault_objects")
+        await vault.store.remove(row["object"])
+
+        status, body, _ = await fetched(running, url)
+        assert (status, json.loads(body)["error"]["code"]) == (404, 100)
+        status, body = await running.get(f"/v1/media/{media_id}")
+        assert (status, body["errors"][0]["code"]) == (404, 1006)
+        assert await metric(running, "ledgerline_media_total", outcome="broken", reason="Missing") == 2
 
 
 @asynccontextmanager
