@@ -43,16 +43,16 @@ async def _of_day(upstream: Upstream, account: str, day: date, zone: ZoneInfo) -
             except ValueError as error:
                 raise NoAnalyticsError(f"WhatsApp's analytics of {day} can't be read: {error}") from None
         case Answered(status=status, body=body):
-            code = _code(body)
             raise NoAnalyticsError(
-                f"WhatsApp answered HTTP {status}, code {code}, when asked for the analytics of {day}"
+                f"WhatsApp answered HTTP {status}, code {_code(body)}, when asked for the analytics of {day}"
             )
         case outcome:
             raise NoAnalyticsError(f"WhatsApp did not answer ({outcome.cause})")
 
 
-def _code(body: bytes) -> object:
+def _code(body: bytes) -> int | str:
     try:
-        return orjson.loads(body)["error"]["code"]
+        code = orjson.loads(body)["error"]["code"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "none"
+    return code if isinstance(code, int) else "none"

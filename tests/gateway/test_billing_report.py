@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from running import ANN, LINE, Running
+from aiohttp import web
+from running import ANN, LINE, Running, whatsapp
 
 from domain.billing.cards import read
 from domain.billing.eras import always
@@ -22,6 +23,7 @@ from gateway.as_of import NoPositionError
 from gateway.billing import Terms
 from gateway.filters import WrongFilterError
 from gateway.store.rate_cards import RateCards
+from gateway.upstream import Upstream
 
 HEAD = "market,category,tier,rate,currency,valid_from,valid_to"
 CARD = f"""{HEAD}
@@ -336,6 +338,23 @@ async def test_what_can_not_be_fetched_is_said_without_whatsapps_words(running: 
     with pytest.raises(NoAnalyticsError, match=f"HTTP 400, code 100, when asked for .* of {today}"):
         await fetched(upstream, "1", begun, now=now)
     assert await fetched(upstream, "1", to_come, now=now) == {}
+
+
+@pytest.mark.parametrize(
+    "said", ['{"error":{"code":"of +447700900123"}}', '{"error":{"code":{}}}', "[]", "no JSON"]
+)
+async def test_a_code_that_is_none_is_not_said_either(said: str) -> None:
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    asked = Asked(date(2026, 11, 1), date(2026, 11, 2), "UTC", None)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=said, status=400)
+
+    async with whatsapp(answer) as (url, _):
+        upstream = Upstream(url, "token", timeout=5.0)
+        with pytest.raises(NoAnalyticsError, match="HTTP 400, code none, when"):
+            await fetched(upstream, "1", asked, now=now)
+        await upstream.close()
 
 
 async def test_other_terms_can_be_supposed(running: Running) -> None:
