@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -14,7 +15,10 @@ DAY: Final = 90_000
 """Seconds that a day may have, with an hour more when summer time ends."""
 MOST: Final = Decimal(10**15)
 """No cost is higher, so that none is too long to be written."""
+FINEST: Final = -60
+"""No cost has more places, for the same reason."""
 FREE_ENTRY_POINT: Final = "free_entry_point"
+_WORD: Final = re.compile(r"[\w -]{1,100}", re.ASCII)
 
 
 class Told(NamedTuple):
@@ -45,7 +49,10 @@ NOTHING: Final = Point(0, None)
 
 def read(data: bytes, zone: tzinfo) -> dict[Told, Point]:
     """The points of an answer in JSON by day of the zone; ValueError says what is not as it should be."""
-    answer = json.loads(data, parse_float=Decimal, parse_constant=_no_number)
+    try:
+        answer = json.loads(data, parse_float=Decimal, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     told: dict[Told, Point] = {}
     for n, found in enumerate(_points(answer), 1):
         try:
@@ -81,15 +88,31 @@ def _point(point: Any, zone: tzinfo) -> tuple[Told, Point]:
     day = datetime.fromtimestamp(int(point["start"]), zone).date().isoformat()
     type_ = point["pricing_type"].lower().replace("free_group_", "free_")
     category = None if type_ == FREE_ENTRY_POINT else plain_category(point["pricing_category"])
-    volume = point["volume"]
-    if isinstance(volume, bool) or not isinstance(volume, int) or volume < 0:
+    if not all(map(_is_word, (point["country"], category, type_))):
+        raise ValueError("its country, category or type is not a word such as GB")
+    told = Told(day, point["country"], category, type_)
+    return told, Point(_volume(point["volume"]), _cost(point.get("cost")))
+
+
+def _is_word(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and _WORD.fullmatch(given) is not None)
+
+
+def _volume(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < MOST:
         raise ValueError("its volume is not a whole number")
-    cost = None if point.get("cost") is None else Decimal(point["cost"])
-    if cost is not None and not 0 <= cost < MOST:
+    return given
+
+
+def _cost(given: Any) -> Decimal | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, str | int | Decimal):
+        raise ValueError("its cost is not an amount")  # noqa: TRY004 - of the file, not of a call
+    cost = Decimal(given)
+    if not 0 <= cost < MOST or int(cost.as_tuple().exponent) < FINEST:
         raise ValueError("its cost is not an amount")
-    if not isinstance(point["country"], str | None):
-        raise ValueError("its country is not a code such as GB")  # noqa: TRY004 - of the file, not of a call
-    return Told(day, point["country"], category, type_), Point(volume, cost)
+    return cost
 
 
 def _no_number(word: str) -> None:

@@ -220,7 +220,7 @@ POINT = {"start": 0, "end": 1800, "country": "GB", "pricing_type": "REGULAR", "p
         ),
         ([POINT | {"volume": 1, "start": "then"}], "data point 1: it is not as WhatsApp"),
         (["NaN"], "data point 1: it is not as WhatsApp"),
-        ([POINT | {"volume": 1, "country": 44}], "data point 1: its country is not a code"),
+        ([POINT | {"volume": 1, "country": 44}], "data point 1: its country, category or type"),
         ([POINT | {"volume": 1, "cost": "1e999999999"}], "data point 1: its cost is not an amount"),
         ([POINT | {"volume": 1, "cost": -1}], "data point 1: its cost is not an amount"),
     ],
@@ -231,7 +231,14 @@ def test_an_answer_that_can_not_be_compared_is_refused(points: object, problem: 
         read(orjson.dumps(told), UTC)
 
 
-anything = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just([])
+anything = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just([])
+)
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -247,6 +254,35 @@ def test_whatever_a_point_holds_is_read_or_refused_in_words(change: dict[str, An
 
     assert problem.startswith("data point 1")
     assert orjson.dumps(compared(told, []))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"country": "\ud800"},  # can't be written as UTF-8
+        {"pricing_category": "\ud800"},
+        {"country": "x" * 101},
+        {"volume": 10**20},
+        {"cost": "1e-400000"},
+        {"cost": True},
+        {"cost": [0, [1, 2], 3]},  # what Decimal makes 12000 of
+    ],
+)
+def test_what_could_not_be_written_again_is_refused(change: dict[str, Any]) -> None:
+    points = [POINT | {"volume": 1} | change]
+    with pytest.raises(ValueError, match="data point 1: its"):
+        read(json.dumps({"pricing_analytics": {"data": [{"data_points": points}]}}).encode(), UTC)
+
+
+def test_a_sum_of_floats_is_an_amount() -> None:
+    points = [POINT | {"volume": 1, "cost": 0.1 + 0.2 - 0.3}]
+    [point] = read(orjson.dumps({"pricing_analytics": {"data": [{"data_points": points}]}}), UTC).values()
+    assert point.cost == Decimal("5.551115123125783e-17")
+
+
+def test_an_endless_nest_is_refused() -> None:
+    with pytest.raises(ValueError, match="nested too deep"):
+        read(b"[" * 200_000, UTC)
 
 
 def test_what_is_no_number_in_json_is_refused() -> None:
