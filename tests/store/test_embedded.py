@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -261,6 +263,29 @@ async def test_a_client_that_lives_brings_guard_and_server_back(
         pass
     assert server_pid(data_dir) != pid
     assert parent_of(server_pid(data_dir)) != watching
+    await server.stop()
+
+
+async def test_too_many_open_files_end_neither_the_watch_nor_the_stop(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_LOOK_EVERY", 0.01)
+    server = await start(data_dir)
+    watching = parent_of(server_pid(data_dir))
+    asked, try_lock = asyncio.Event(), guard.try_lock
+
+    def without_files(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
+        if asked.is_set() or path.name != "guard":
+            return try_lock(path, kind)
+        asked.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(guard, "try_lock", without_files)
+    await asked.wait()
+    os.kill(watching, signal.SIGKILL)
+    os.kill(server_pid(data_dir), signal.SIGKILL)
+    while await is_away(server.url):
+        pass
     await server.stop()
 
 

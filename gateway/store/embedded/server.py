@@ -48,9 +48,9 @@ async def keep_guarded(server: guard.Server) -> None:
     """Until cancelled: a guard that was killed gets a successor, which starts the server if that died too."""
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        if not guard.is_held(server.home / "guard"):
-            _log.warning("the guard of the embedded database is gone: another one begins")
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # such as too many open files: that passes
+            if not guard.is_held(server.home / "guard"):
+                _log.warning("the guard of the embedded database is gone: another one begins")
                 await _spawn_guard(server)
 
 
