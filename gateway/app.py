@@ -18,7 +18,6 @@ from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
 from gateway import api, bodies, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
-from gateway.billing import Bills
 from gateway.deliveries.engine import Deliveries
 from gateway.deliveries.guard import Guard, networks
 from gateway.deliveries.rendering import Rendering
@@ -30,6 +29,7 @@ from gateway.metrics import Metrics
 from gateway.numbers import Numbers
 from gateway.passing import media, onprem_media, passthrough
 from gateway.replay import Where, change_over
+from gateway.reports.billing import Bills
 from gateway.retention import forget_old_content
 from gateway.sends.recovery import Recovery
 from gateway.sends.settler import Settler

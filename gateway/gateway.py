@@ -13,11 +13,11 @@ from aiohttp import web
 from domain.consent_words import ConsentWords
 from domain.openers import Openers
 from gateway.auth import Keys
-from gateway.billing import Bills
 from gateway.destinations import Destinations
 from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers
+from gateway.reports.billing import Bills
 from gateway.sends.settler import Settler
 from gateway.settings import Settings
 from gateway.store.log import Log

@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 from domain.billing.analytics import Point, Told
 from domain.billing.comparing import Comparison
 from domain.billing.reconciling import Differences
-from gateway import open_windows
 from gateway.api import billing as billing_api
 from gateway.api import delivery as delivery_api
 from gateway.api import observed as observed_api
 from gateway.api import open_windows as windows_api
 from gateway.api import refusals as refusals_api
 from gateway.api.reports import Asked, head
-from gateway.as_of import position_of
-from gateway.billing import IN_FORCE, Bills, Terms
-from gateway.closing import Closing
-from gateway.filters import OF_MESSAGES, wanted
+from gateway.reports import open_windows
+from gateway.reports.as_of import position_of
+from gateway.reports.billing import IN_FORCE, Bills, Terms
+from gateway.reports.closing import Closing
+from gateway.reports.filters import OF_MESSAGES, wanted
 from gateway.settings import Settings
 from gateway.store.postgres import Pool, Postgres
 from gateway.store.tail import Tail

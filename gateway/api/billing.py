@@ -13,14 +13,15 @@ from aiohttp import web
 from domain.billing.pricing import Charge
 from domain.billing.reconciling import cause_of
 from domain.billing.tally import GROUPS, money
-from gateway import billing, errors, report_texts
+from gateway import errors
 from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
-from gateway.as_of import NoPositionError, position_of
-from gateway.billing import Days
-from gateway.filters import OF_MESSAGES, OF_SENDS, WrongFilterError, wanted
 from gateway.gateway import GATEWAY, Gateway
+from gateway.reports import billing, texts
+from gateway.reports.as_of import NoPositionError, position_of
+from gateway.reports.billing import Days
+from gateway.reports.filters import OF_MESSAGES, OF_SENDS, WrongFilterError, wanted
 
 CSV: Final = "text/csv"
 PATIENCE: Final = 5.0
@@ -38,7 +39,7 @@ async def report(request: web.Request) -> web.Response:
     body = shown(found, asked)
     if CSV in request.headers.get("Accept", ""):
         names = [name for name in GROUPS if name in groups]
-        text = report_texts.as_csv(body, (*names, *report_texts.CHARGED))
+        text = texts.as_csv(body, (*names, *texts.CHARGED))
         return web.Response(text=text + "\n", content_type=CSV, charset="utf-8")
     return errors.json(body)
 

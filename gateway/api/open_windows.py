@@ -11,12 +11,13 @@ from aiohttp import web
 
 from domain.events import CallReceived, Recorded
 from domain.inbound.calls import BUSINESS
-from gateway import errors, open_windows
+from gateway import errors
 from gateway.answers import rfc3339
 from gateway.api import query, reports, views
 from gateway.auth import Scope
 from gateway.gateway import GATEWAY, Gateway
-from gateway.open_windows import Closing, WindowsReport
+from gateway.reports import open_windows
+from gateway.reports.open_windows import Closing, WindowsReport
 
 HOURS: Final = 2
 MAX_HOURS: Final = 24

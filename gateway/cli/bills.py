@@ -14,16 +14,17 @@ import cyclopts
 
 from domain.billing import adjusting, eras, tally
 from domain.billing.analytics import Point, Told, read
-from gateway import closing, report, report_texts
-from gateway.analytics import NoAnalyticsError, fetched
+from gateway import report
 from gateway.api.query import FIRST_DAY, LAST_DAY
 from gateway.api.reports import Asked
-from gateway.billing import Terms
 from gateway.cli.database import now_of, settings_for_log
 from gateway.cli.rates import right_card
 from gateway.cli.reporting import As, Body, From, To, answered, asked_for, say_report
 from gateway.cli.terminal import CannotStartError, DataDir, complain, run
-from gateway.filters import OF_MESSAGES
+from gateway.reports import closing, texts
+from gateway.reports.analytics import NoAnalyticsError, fetched
+from gateway.reports.billing import Terms
+from gateway.reports.filters import OF_MESSAGES
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
 from gateway.upstream import Upstream
@@ -64,12 +65,12 @@ def billing(  # noqa: PLR0913 - each one an option of the report
         )
     )
     body |= {"supposed": list(what_if)} if what_if else {}
-    say_report(body, written, report_texts.billing, (*groups, *report_texts.CHARGED))
+    say_report(body, written, texts.billing, (*groups, *texts.CHARGED))
     if written == "csv":
         if body["unread"]:
-            complain(report_texts.unread(body["unread"]))
+            complain(texts.unread(body["unread"]))
         for missing in body["missing_rates"]:
-            complain(f"not in the cost: {report_texts.missing(missing)}")
+            complain(f"not in the cost: {texts.missing(missing)}")
 
 
 def _groups(text: str) -> list[str]:
@@ -102,14 +103,14 @@ def charges(  # noqa: PLR0913 - each one an option of the report
     body = run(answered(settings, read))
     if written != "json":
         body["rows"] = body.pop("messages")
-    say_report(body, written, report_texts.charges, report_texts.MESSAGE)
+    say_report(body, written, texts.charges, texts.MESSAGE)
     if body["next"] == after + limit:
         complain(f"there may be more: --after {body['next']}")
 
 
-def _where(texts: Sequence[str]) -> dict[str, str]:
-    parted = [text.partition("=") for text in texts]
-    for text, (name, is_given, _) in zip(texts, parted, strict=True):
+def _where(given: Sequence[str]) -> dict[str, str]:
+    parted = [text.partition("=") for text in given]
+    for text, (name, is_given, _) in zip(given, parted, strict=True):
         if not is_given or name not in OF_MESSAGES:
             raise CannotStartError(f"--where {text!r} is not NAME=VALUE, of {', '.join(OF_MESSAGES)}")
     return {name: value for name, _, value in parted}
@@ -133,7 +134,7 @@ def reconcile(
     asked = asked_for(settings, from_day, to_day, line)
     if not (analytics or fetch):
         body = run(answered(settings, lambda pool: report.reconciled(pool, settings, asked)))
-        say_report(body, written, report_texts.reconciled, report_texts.RECONCILED)
+        say_report(body, written, texts.reconciled, texts.RECONCILED)
         return
     if analytics and fetch:
         raise CannotStartError("--analytics and --fetch are two ways to the same: leave one out")
@@ -141,7 +142,7 @@ def reconcile(
         raise CannotStartError("the analytics are the whole account's: leave --line out")
     told = _analytics(analytics, settings) if analytics else run(_fetched(settings, asked))
     body = run(answered(settings, lambda pool: report.compared(pool, settings, asked, told)))
-    say_report(body, written, report_texts.compared, report_texts.COMPARED)
+    say_report(body, written, texts.compared, texts.COMPARED)
 
 
 def close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> None:
@@ -155,7 +156,7 @@ def close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> 
     if written == "csv":
         parts = {"bill": body["bill"]["rows"], "adjustment": body["rows"]}
         body["rows"] = [{"part": part} | _only(row) for part, rows in parts.items() for row in rows]
-    say_report(body, written, report_texts.closed, ("part", *CLOSED))
+    say_report(body, written, texts.closed, ("part", *CLOSED))
 
 
 def _only(row: Body) -> Body:
@@ -194,10 +195,10 @@ async def _fetched(settings: Settings, asked: Asked) -> dict[Told, Point]:
         await upstream.close()
 
 
-def _terms(texts: Sequence[str], currency: str) -> Terms:
+def _terms(given: Sequence[str], currency: str) -> Terms:
     """`era=NAME` and `rates=FILE`."""
     supposed = Terms()
-    for text in texts:
+    for text in given:
         name, _, value = text.partition("=")
         if getattr(supposed, {"era": "eras", "rates": "card"}.get(name, name), None):
             raise CannotStartError(f"--what-if {name}= is given twice")

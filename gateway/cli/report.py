@@ -6,11 +6,12 @@ from typing import Annotated
 
 import cyclopts
 
-from gateway import open_windows, report, report_texts
+from gateway import report
 from gateway.api.open_windows import HOURS, MAX_HOURS
 from gateway.cli.database import now_of, settings_for_log
 from gateway.cli.reporting import As, From, To, answered, asked_for, say_report
 from gateway.cli.terminal import DataDir, run
+from gateway.reports import open_windows, texts
 from projections import delivery, observed, refusals
 
 Hours = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=MAX_HOURS))]
@@ -31,7 +32,7 @@ def report_observed(
     settings = settings_for_log(data_dir)
     asked = asked_for(settings, from_day, to_day, line)
     body = run(answered(settings, lambda pool: report.observed(pool, settings.schema_name, asked)))
-    say_report(body, written, report_texts.observed, (*observed.GROUPS, *observed.COUNTS))
+    say_report(body, written, texts.observed, (*observed.GROUPS, *observed.COUNTS))
 
 
 @app.command(name="delivery")
@@ -48,7 +49,7 @@ def report_delivery(
     asked = asked_for(settings, from_day, to_day, line)
     body = run(answered(settings, lambda pool: report.delivery(pool, settings.schema_name, asked)))
     say_report(
-        body, written, report_texts.delivery, ("line", *delivery.COUNTS, *delivery.RATES, *delivery.LATENCIES)
+        body, written, texts.delivery, ("line", *delivery.COUNTS, *delivery.RATES, *delivery.LATENCIES)
     )
 
 
@@ -65,7 +66,7 @@ def report_refusals(
     settings = settings_for_log(data_dir)
     asked = asked_for(settings, from_day, to_day, line)
     body = run(answered(settings, lambda pool: report.refusals(pool, settings.schema_name, asked)))
-    say_report(body, written, report_texts.refusals, (*refusals.DEFAULT, *refusals.COUNTS, "avoided"))
+    say_report(body, written, texts.refusals, (*refusals.DEFAULT, *refusals.COUNTS, "avoided"))
 
 
 @app.command(name="windows")
@@ -78,4 +79,4 @@ def report_windows(
     body = run(
         answered(settings, lambda pool: report.windows(pool, settings, now=now, hours=hours, line=line))
     )
-    say_report(body, written, report_texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))
+    say_report(body, written, texts.windows, ("line", "mode", "margin", *open_windows.COUNTS))

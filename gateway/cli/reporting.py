@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import cyclopts
 
-from gateway import report_texts, tables
 from gateway.api.reports import Asked, current_month
-from gateway.as_of import NoPositionError
 from gateway.cli.database import now_of, open_log
 from gateway.cli.terminal import CannotStartError, say
-from gateway.filters import WrongFilterError
+from gateway.reports import tables, texts
+from gateway.reports.as_of import NoPositionError
+from gateway.reports.filters import WrongFilterError
+from gateway.reports.tables import Format
 from gateway.settings import Settings
 from gateway.store.postgres import Pool
-from gateway.tables import Format
 
 Body = dict[str, Any]
 Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
@@ -57,6 +57,6 @@ def say_report(
             for line in text(body):
                 say(line)
         case "csv":
-            say(report_texts.as_csv(body, names))
+            say(texts.as_csv(body, names))
         case "json":
             say(tables.as_json(body))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from running import ANN, LINE, Running
 
-from gateway import open_windows, report_texts, tables
+from gateway.reports import open_windows, tables, texts
 from projections import delivery, refusals
 
 BOB = "447700900456"
@@ -35,7 +35,7 @@ async def busy(running: Running) -> Running:
 
 
 async def test_deliveries_read_as_shares_and_failures_in_words(busy: Running) -> None:
-    text = "\n".join(report_texts.delivery(await told(busy, "delivery")))
+    text = "\n".join(texts.delivery(await told(busy, "delivery")))
 
     assert "WhatsApp took 2, delivered 1 (50.0%)" in text
     assert "failed 1 (50.0%), unknown 0" in text
@@ -44,7 +44,7 @@ async def test_deliveries_read_as_shares_and_failures_in_words(busy: Running) ->
 
 
 async def test_refusals_read_as_an_estimate(busy: Running) -> None:
-    lines = list(report_texts.refusals(await told(busy, "refusals")))
+    lines = list(texts.refusals(await told(busy, "refusals")))
 
     assert lines[1] == "Refused 1, in 1 conversations. By WhatsApp's rules:"
     assert lines[2].split()[:2] == ["1", "it"]
@@ -53,7 +53,7 @@ async def test_refusals_read_as_an_estimate(busy: Running) -> None:
 
 
 async def test_windows_read_by_line(busy: Running) -> None:
-    lines = list(report_texts.windows(await told(busy, "windows", hours=24)))
+    lines = list(texts.windows(await told(busy, "windows", hours=24)))
 
     assert lines[-2].split() == [LINE, "enforce", "60", "1", "1", "1", "0", "0"]
     assert lines[-1].split() == ["all", "-", "-", "1", "1", "1", "0", "0"]
@@ -61,7 +61,7 @@ async def test_windows_read_by_line(busy: Running) -> None:
 
 
 async def test_nothing_reads_as_nothing(running: Running) -> None:
-    for name, text in (("delivery", report_texts.delivery), ("refusals", report_texts.refusals)):
+    for name, text in (("delivery", texts.delivery), ("refusals", texts.refusals)):
         assert "0" in "\n".join(text(await told(running, name)))
 
 

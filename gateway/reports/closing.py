@@ -9,7 +9,7 @@ import orjson
 
 from domain.billing.adjusting import BY, adjustment, total
 from gateway.api.views import moment
-from gateway.billing import Bills, Days
+from gateway.reports.billing import Bills, Days
 from gateway.store.postgres import Pool
 from projections.sql import load
 
@@ -23,7 +23,7 @@ class Closing:
         self._schema = schema
         self._currency = currency
         self._time_zone = time_zone
-        self._sql = load("gateway.store", "closed_months.sql", schema)
+        self._sql = load("gateway.reports", "closed_months.sql", schema)
 
     async def close(self, month: date, *, by: str, now: datetime) -> dict[str, Any]:
         """The bill as it was closed, by this call or an earlier one, and its adjustment up to now."""

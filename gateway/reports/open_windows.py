@@ -22,7 +22,7 @@ COUNTS: Final = ("open", "sendable", "closing", "free_entry_point", "disputed")
 """open: by WhatsApp's rule; the others are among them. sendable: outside the margin. closing: sendable, but
 not for much longer. free_entry_point: free of charge by one. disputed: although WhatsApp refused a send."""
 
-_SQL: Final[Callable[[str], Mapping[str, str]]] = partial(load, "gateway", "open_windows.sql")
+_SQL: Final[Callable[[str], Mapping[str, str]]] = partial(load, "gateway.reports", "open_windows.sql")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from domain.billing.tally import COUNTS as CHARGES
-from gateway import tables
-from gateway.tables import table
+from gateway.reports import tables
+from gateway.reports.tables import table
 from projections.delivery import LATENCIES, SPANS
 
 Body = dict[str, Any]
