@@ -18,7 +18,9 @@ from domain.destinations.asked import NoDestinationError
 from domain.destinations.model import Destination, Format, Secret
 from domain.events import DestinationChanged, Recorded, Undecodable
 from domain.facts import Account, Fact
+from gateway.deliveries import pings
 from gateway.deliveries.guard import Guard
+from gateway.deliveries.poster import Answer
 from gateway.logs import get_logger
 from gateway.store.destinations import DestinationTable, Overview, Standing
 from gateway.store.log import Log
@@ -97,6 +99,18 @@ class Destinations:
         async with self._pool.acquire() as db:
             return await self._table.overview(db)
 
+    def thought_of(self, given: Mapping[str, Any]) -> Destination:
+        """A destination as it would be, without making it."""
+        return self._new(asked.asked(given, lines=self._lines))
+
+    async def refusal(self, url: str) -> str | None:
+        """Why deliveries may not go to a URL; None when they may."""
+        return await self._guard.refusal(url)
+
+    async def ping(self, one: Destination) -> Answer:
+        """What a destination answers to a delivery that says nothing."""
+        return await pings.sent(one, self._guard, log_id=self._log.log_id, now=self._clock())
+
     async def add(self, given: Mapping[str, Any], *, caller: str) -> Made:
         """A new destination; `from` (a position, or head) says where it begins. Raises NameTakenError."""
         wanted = asked.asked(
@@ -107,8 +121,17 @@ class Destinations:
         return await self._add(wanted, after=await self._beginning(given.get("from", "head")), caller=caller)
 
     async def _add(self, wanted: asked.Asked, *, after: int, caller: str) -> Made:
-        secret = wanted.secret or _made(wanted.format)
-        one = Destination(
+        one = self._new(wanted)
+        try:
+            async with self._pool.acquire() as db, db.transaction():
+                await self._table.add(db, one, after=after)
+        except asyncpg.UniqueViolationError:
+            raise NameTakenError from None
+        await self._tell(one, "added", caller)
+        return Made(one, one.secrets[0].value)
+
+    def _new(self, wanted: asked.Asked) -> Destination:
+        return Destination(
             id=uuid4(),
             name=wanted.name,
             url=wanted.url,
@@ -118,16 +141,9 @@ class Destinations:
             reason=None,
             revision=1,
             created_at=self._clock(),
-            secrets=(Secret(secret),),
+            secrets=(Secret(wanted.secret or _made(wanted.format)),),
             headers=wanted.headers,
         )
-        try:
-            async with self._pool.acquire() as db, db.transaction():
-                await self._table.add(db, one, after=after)
-        except asyncpg.UniqueViolationError:
-            raise NameTakenError from None
-        await self._tell(one, "added", caller)
-        return Made(one, secret)
 
     async def apply(self, name: str, given: Mapping[str, Any]) -> None:
         """Have a destination as the settings say; its state, and where it stands, remain."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from domain.destinations.model import Format
+
 PREFIX: Final = "whsec_"
 SHORTEST: Final = 24
 LONGEST: Final = 64
@@ -30,6 +32,13 @@ def key_of(secret: str) -> bytes:
     if not secret.startswith(PREFIX) or not SHORTEST <= len(key) <= LONGEST:
         raise ValueError(f"{PREFIX} and {SHORTEST} to {LONGEST} bytes in base64")
     return key
+
+
+def of(form: Format, body: bytes, secrets: Sequence[str], event_id: str, now: datetime) -> Mapping[str, str]:
+    """The headers that sign a delivery in a format."""
+    if form == "whatsapp":
+        return of_whatsapp(body, secrets)
+    return of_standard_webhooks(body, secrets, event_id, now)
 
 
 def of_whatsapp(body: bytes, secrets: Sequence[str]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import cyclopts
 
 from gateway import doctor as examination
 from gateway.audit import AuditError
-from gateway.cli import audit, bills, destinations, imports, projections, rates, report, serve
+from gateway.cli import audit, bills, destinations, imports, pings, projections, rates, report, serve
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
@@ -23,6 +23,7 @@ for command in (serve.serve, serve.simulate, projections.rebuild, destinations.r
     app.command(command)
 for of_bills in (bills.billing, bills.charges, bills.reconcile, bills.close):
     report.app.command(of_bills)
+destinations.app.command(pings.probe, name="test")
 for group in (audit, destinations, imports, projections, rates, report):
     app.command(group.app)
 

@@ -65,8 +65,8 @@ def add(
         "url": url,
         "format": wanted.format,
         "filter": {one: values for one, values in lists if values},
-        "headers": dict(_header(text) for text in wanted.header),
-        "secret": _secret(secret_file),
+        "headers": dict(header_of(text) for text in wanted.header),
+        "secret": secret_of(secret_file),
         "from": int(wanted.start) if wanted.start.isdigit() else wanted.start,
     }
     run(_add(settings_for_log(data_dir), given))
@@ -105,7 +105,7 @@ def remove(destination: str, /, *, data_dir: DataDir = None) -> None:
 @app.command
 def rotate(destination: str, /, *, secret_file: Path | None = None, data_dir: DataDir = None) -> None:
     """Give it another secret, and print it; in the format `events` the one before signs for another day."""
-    run(_rotate(settings_for_log(data_dir), destination, _secret(secret_file)))
+    run(_rotate(settings_for_log(data_dir), destination, secret_of(secret_file)))
 
 
 def redeliver(
@@ -126,7 +126,8 @@ def redeliver(
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Destinations]:
+async def opened(settings: Settings) -> AsyncIterator[Destinations]:
+    """The destinations of the settings' log; what is asked wrongly is said in words."""
     async with open_log(settings) as (pool, log):
         guard = Guard(networks(settings.destinations_private))
         try:
@@ -140,55 +141,55 @@ async def _opened(settings: Settings) -> AsyncIterator[Destinations]:
 
 
 async def _add(settings: Settings, given: dict[str, object]) -> None:
-    async with _opened(settings) as destinations:
+    async with opened(settings) as destinations:
         _tell(await destinations.add(given, caller=CALLER))
 
 
 async def _list(settings: Settings) -> None:
-    async with _opened(settings) as destinations:
+    async with opened(settings) as destinations:
         for one in await destinations.all():
             say(_line(one))
 
 
 async def _show(settings: Settings, named: str) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         say(_line(one))
         for text in _standing(await destinations.standing(one)):
             say(text)
 
 
 async def _pause(settings: Settings, named: str) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         await destinations.pause(one.id, caller=CALLER)
         say(f"{one.name}: paused")
 
 
 async def _resume(settings: Settings, named: str) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         await destinations.resume(one.id, caller=CALLER)
         say(f"{one.name}: active")
 
 
 async def _remove(settings: Settings, named: str) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         await destinations.remove(one.id, caller=CALLER)
         say(f"{one.name}: removed")
 
 
 async def _rotate(settings: Settings, named: str, secret: str | None) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         if made := await destinations.rotate(one.id, {"secret": secret}, caller=CALLER):
             _tell(made)
 
 
 async def _redeliver(settings: Settings, named: str, start: int | None, since: datetime | None) -> None:
-    async with _opened(settings) as destinations:
-        one = await _found(destinations, named)
+    async with opened(settings) as destinations:
+        one = await found(destinations, named)
         if start is None and since is None:
             count = await destinations.redeliver_failed(one, caller=CALLER)
             say(f"{one.name}: {count} dead letters are tried again")
@@ -200,7 +201,8 @@ async def _redeliver(settings: Settings, named: str, start: int | None, since: d
         say(f"{one.name}: {count} events from position {after + 1} on are looked at again")
 
 
-async def _found(destinations: Destinations, named: str) -> Destination:
+async def found(destinations: Destinations, named: str) -> Destination:
+    """A destination by name or id. Raises CannotStartError."""
     one = await destinations.find(named)
     if one is None:
         names = ", ".join(known.name for known in await destinations.all()) or "none yet"
@@ -235,14 +237,16 @@ def _said(answer: dict[str, object]) -> str:
     return str(answer.get("error") or f"HTTP {answer.get('status')}")
 
 
-def _header(text: str) -> tuple[str, str]:
+def header_of(text: str) -> tuple[str, str]:
+    """NAME:VALUE. Raises CannotStartError."""
     name, colon, value = text.partition(":")
     if not colon:
         raise CannotStartError("--header is written NAME:VALUE")
     return name.strip(), value.strip()
 
 
-def _secret(file: Path | None) -> str | None:
+def secret_of(file: Path | None) -> str | None:
+    """What a file holds: a secret among the words of a command could be seen by anybody on the machine."""
     if file is None:
         return None
     try:

@@ -116,8 +116,5 @@ class Attempts:
 
     def _headers(self, item: Recorded, body: Body, now: datetime) -> dict[str, str]:
         secrets, event_id = self._destination.signs_with(now), item.event.key
-        if self._destination.format == "whatsapp":
-            signed = signing.of_whatsapp(body.data, secrets)
-        else:
-            signed = signing.of_standard_webhooks(body.data, secrets, event_id, now)
+        signed = signing.of(self._destination.format, body.data, secrets, event_id, now)
         return {"Content-Type": body.content_type, "Ledgerline-Event": event_id, **signed}

@@ -29,6 +29,8 @@ class Answer:
     error: str | None
     retry_after: str | None
     seconds: float
+    content_type: str | None = None
+    location: str | None = None
 
 
 class Poster:
@@ -53,7 +55,7 @@ class Poster:
         """POST once, or twice where a connection that had been idle turns out to be closed."""
         began = time.perf_counter()
         try:
-            status, retry_after = await self._post(body, headers)
+            answer = await self._post(body, headers)
         except RefusedAddressError:
             return _failed("RefusedAddress", began)
         except aiohttp.ClientConnectorError as error:
@@ -61,9 +63,16 @@ class Poster:
             return _failed("RefusedAddress" if refused else type(error).__name__, began)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _failed(type(error).__name__, began)
-        return Answer(status, None, retry_after, time.perf_counter() - began)
+        return Answer(
+            answer.status,
+            None,
+            answer.headers.get("Retry-After"),
+            time.perf_counter() - began,
+            answer.content_type,
+            answer.headers.get("Location"),
+        )
 
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None]:
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         try:
             return await self._once(body, headers)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -71,12 +80,12 @@ class Poster:
                 raise
             return await self._once(body, headers)
 
-    async def _once(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None]:
+    async def _once(self, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         async with self._session.post(
             self._url, data=BytesIO(body), headers=headers, allow_redirects=False
         ) as answer:
             await answer.content.read(_READ)
-            return answer.status, answer.headers.get("Retry-After")
+            return answer
 
 
 def _failed(error: str, began: float) -> Answer:
