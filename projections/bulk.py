@@ -24,7 +24,7 @@ from projections.sql import load
 PART: Final = 50_000
 """Events a transaction folds: a row of which many of them tell is written once."""
 PAGE: Final = 2_500
-"""Events in memory at once."""
+"""Positions whose events are in memory at once."""
 PAUSE: Final = 0.2
 """Seconds between two looks whether others are done with their parts."""
 MERGED: Final = 10_000
@@ -62,6 +62,7 @@ class Bulk:
     ) -> None:
         """`shape`: of the tables in `schema`, which `db` may change; each process has a `db` of its own."""
         self._name = projection.name
+        self._folds = projection.folds
         self._tables = projection.tables
         self._shape = shape
         self._db = db
@@ -147,8 +148,8 @@ class Bulk:
     async def _take(self, after: int, upto: int) -> str | None:
         """Copy what the events tell, or nothing and say what stands in the way."""
         gathered: list[dict[Any, Row]] = [{} for _ in self._tables]
-        async with contextlib.aclosing(pages(self._log, after, upto, PAGE)) as coming:
-            async for page in coming:
+        async with contextlib.aclosing(pages(self._log, after, upto, PAGE, self._folds)) as coming:
+            async for _, page in coming:
                 if (wrong := self._gather(gathered, page)) is not None:
                     return wrong
         error = await attempt(self._db, self._copy_all(gathered))

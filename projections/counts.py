@@ -104,6 +104,7 @@ class CountsProjection(Folding):
     """The tables `counts_sends_v2` and `counts_deliveries_v2`, read as views of the same names without v2."""
 
     name = "counts_v2"
+    folds = (MessageReceived, StatusReceived, SendRequested, SendAccepted, SendUnknown, SendSettled)
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

@@ -55,6 +55,7 @@ class Lines(Folding):
     """The table `lines_v2`, read as `lines`."""
 
     name = "lines_v2"
+    folds = (*WEBHOOK, SendDispatched)
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

@@ -56,6 +56,7 @@ class MediaProjection(Folding):
     """The table `media_v1`, read as `media`."""
 
     name = "media_v1"
+    folds = (MessageReceived, MediaKept, MediaLost)
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

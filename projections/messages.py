@@ -137,6 +137,17 @@ class MessagesProjection(Folding):
     """The tables `sends_v2`, `send_references_v1` and `messages_v1`, read as `sends` and so on."""
 
     name = "messages_v2"
+    folds = (
+        MessageReceived,
+        StatusReceived,
+        SendRequested,
+        SendRefused,
+        SendDispatched,
+        SendAccepted,
+        SendFailed,
+        SendUnknown,
+        SendSettled,
+    )
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

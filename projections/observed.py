@@ -92,6 +92,7 @@ class ObservedProjection(Folding):
     """The table `observed_v1`, read as `observed`; what became of the sends is in `sends` and `messages`."""
 
     name = "observed_v1"
+    folds = (SendRequested, SendRefused)
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

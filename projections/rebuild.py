@@ -24,7 +24,7 @@ from projections.shape import Shape, shape
 from projections.sql import load
 
 PAGE: Final = 10_000
-"""Events a transaction folds: nobody waits for these tables."""
+"""Positions whose events a transaction folds: nobody waits for these tables."""
 PAUSE: Final = 0.3
 """Seconds between two tries to take the place of tables that are being read."""
 
@@ -120,9 +120,10 @@ class Rebuild:
         goal = await self._reader.head() if upto is None else upto
         if goal < self.position:
             raise runner.CheckpointBeyondHeadError(f"{self.name} stands at {self.position}, behind {goal}")
-        async with contextlib.aclosing(pages(self._reader, self.position, goal, PAGE)) as coming:
-            async for page in coming:
-                await self._take(page)
+        coming = pages(self._reader, self.position, goal, PAGE, self._projection.folds)
+        async with contextlib.aclosing(coming):
+            async for end, page in coming:
+                await self._take(page, end)
                 moved(goal)
 
     async def differences(self, beside: Connection) -> AsyncIterator[Difference]:
@@ -187,25 +188,25 @@ class Rebuild:
         self.position = await self._db.fetchval(self._checkpoints["position"], self.name) or 0
         return self.position
 
-    async def _take(self, page: Page) -> None:
-        """Fold a page; one that can't be is halved until the event is found that can't."""
+    async def _take(self, page: Page, end: int) -> None:
+        """Fold a page up to `end`; one that can't be is halved until the event is found that can't."""
         async with self._db.transaction():
             await self._db.execute(self._checkpoints["relax"])
             if await self._db.fetchval(self._checkpoints["own"], self.name) != self.position:
                 raise BusyError(f"somebody else rebuilds {self.name}")
             error = await self._fold(page)
             if error is None:
-                await self._db.execute(self._checkpoints["advance"], self.name, page[-1].position)
+                await self._db.execute(self._checkpoints["advance"], self.name, end)
         if error is None:
-            self.position = page[-1].position
+            self.position = end
         elif len(page) == 1:
             raise StoppedError(
                 f"{self.name}: the event at position {page[0].position} can't be folded ({error})"
             )
         else:
             half = len(page) // 2
-            await self._take(page[:half])
-            await self._take(page[half:])
+            await self._take(page[:half], page[half].position - 1)
+            await self._take(page[half:], end)
 
     async def _fold(self, page: Page) -> str | None:
         """The name of what stands in the way; nothing is changed then."""

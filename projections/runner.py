@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import asyncpg
 
-from domain.events import Recorded, Undecodable
+from domain.events import Event, Recorded, Undecodable
 from projections.rows import Connection, Table
 from projections.sql import load
 
@@ -60,6 +60,10 @@ class Projection(Protocol):
     @property
     def name(self) -> str:
         """Name and version of its tables, and of its checkpoint (`window_v2`)."""
+
+    @property
+    def folds(self) -> Collection[type[Event]]:
+        """The classes of events that change its tables; a rebuild reads no others."""
 
     @property
     def tables(self) -> Sequence[Table[Any]]:

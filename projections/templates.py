@@ -68,6 +68,7 @@ class TemplatesProjection(Folding):
     """The table `templates_v2`, read as `templates`."""
 
     name = "templates_v2"
+    folds = (TemplateChanged,)
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

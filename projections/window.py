@@ -117,6 +117,7 @@ class WindowProjection(Folding):
     """The table `window_v2`, a row for each stream; read as the view `windows`."""
 
     name = "window_v2"
+    folds = CONVERSATION
 
     def __init__(self, schema: str) -> None:
         """`schema`: the log's."""

@@ -171,6 +171,14 @@ class Postgres:
                 raise HoleError(f"position {expected} is missing: the next one is {row['notification_id']}")
         return _decoded(rows)
 
+    async def between(self, after: int, upto: int, without: Sequence[str]) -> list[Recorded | Undecodable]:
+        """The events behind `after`, `upto` included, but those of some topics. A hole raises HoleError."""
+        rows = await self._pool.fetch(self._sql["between"], after, upto, without)
+        there = await self._pool.fetchval(self._sql["count between"], after, upto)
+        if there != upto - after:
+            raise HoleError(f"of the positions {after + 1} to {upto} only {there} are there")
+        return _decoded(rows)
+
     async def streams(
         self, ids: Sequence[UUID], after: int = 0, limit: int = NO_LIMIT
     ) -> list[Recorded | Undecodable]:

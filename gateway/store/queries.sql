@@ -19,6 +19,15 @@ where notification_id > $1
 order by notification_id
 limit $2
 
+-- between --
+select notification_id, originator_id, originator_version, topic, state
+from {schema}.stored_events
+where notification_id > $1 and notification_id <= $2 and topic <> all ($3::text[])
+order by notification_id
+
+-- count between --
+select count(*) from {schema}.stored_events where notification_id > $1 and notification_id <= $2
+
 -- streams --
 select notification_id, originator_id, originator_version, topic, state
 from {schema}.stored_events

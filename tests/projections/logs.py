@@ -57,6 +57,9 @@ class MemoryLog:
     async def after(self, position: int, limit: int) -> list[Item]:
         return self.items[position : position + min(limit, next(self._pages))]
 
+    async def between(self, after: int, upto: int, without: Sequence[str]) -> list[Item]:
+        return [item for item in self.items[after:upto] if _topic(item) not in without]
+
     async def wait(self) -> None:
         self._grown.clear()
         try:
@@ -67,6 +70,10 @@ class MemoryLog:
 
     async def head(self) -> int:
         return len(self.items)
+
+
+def _topic(item: Item) -> str:
+    return item.event.TOPIC if isinstance(item, Recorded) else item.topic
 
 
 async def project(pool: Pool, reader: MemoryLog, chosen: Sequence[Projection] | None = None) -> Runner:

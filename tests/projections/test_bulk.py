@@ -157,12 +157,12 @@ async def test_whoever_waits_for_the_part_of_another_takes_it_when_that_one_dies
     two = await begun(other, slow)
     holding = asyncio.Event()
 
-    async def never(*_: int) -> list[Item]:
+    async def never(*_: object) -> list[Item]:
         holding.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    slow.after = never  # type: ignore[method-assign] # it never comes to an end
+    slow.between = never  # type: ignore[method-assign] # it never comes to an end
     stuck = asyncio.create_task(two.bulk.work())
     await holding.wait()
     others_only = asyncio.Event()
@@ -228,6 +228,22 @@ async def test_an_event_that_cannot_be_folded_stops_it_right_before(
     await start_over(pool)
     await project(pool, MemoryLog(sound))
     assert await checksum(db, catalogue.projections(SCHEMA)[1], SCHEMA) == expected
+
+
+@pytest.mark.parametrize("topic", ["CallReceived", "TemplateChanged"])
+async def test_an_event_of_others_is_not_even_read(
+    topic: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PART", 12)
+    sound = messages(30)
+    log = MemoryLog([*sound[:16], Undecodable(17, topic, "MissingField"), *sound[17:]])
+    build = await begun(db, log, "messages_v2")
+    await build.bulk.work()
+    await build.bulk.finish()
+    log.extend([Undecodable(31, topic, "MissingField")])
+    await build.catch_up()
+    assert await build.switch() == 31
+    assert await db.fetchval("select count(*) from ledgerline.messages_v1") == 29
 
 
 async def test_another_release_leaves_no_parts_behind(db: Connection) -> None:
