@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks import appends, reading, serving, table
+from benchmarks import appends, deliveries, reading, serving, table
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
 from benchmarks.processes import environment
@@ -34,6 +34,9 @@ SERVED: Final = {
     "workers": serving.workers,
     "readers": serving.readers,
     "forged": serving.forged,
+    "deliveries": deliveries.rate,
+    "fanout": deliveries.one_dead,
+    "lag": deliveries.lag,
 }
 PARTS: Final = ("appends", "reading", *SERVED)
 

@@ -1,6 +1,6 @@
-"""The yardsticks: the least that a webhook handler and a relay must do, in aiohttp; and an upstream.
+"""The yardsticks: the least that a webhook handler and a relay must do, in aiohttp; an upstream, and a sink.
 
-python -m benchmarks.bare webhook|relay|upstream PORT [UPSTREAM_PORT]
+python -m benchmarks.bare webhook|relay|upstream|sink PORT [UPSTREAM_PORT]
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import asyncio
 import hashlib
 import hmac
 import sys
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from itertools import count
-from typing import cast
+from typing import ClassVar, cast
 
 import aiohttp
 import orjson
@@ -73,15 +75,39 @@ class Upstream(asyncio.Protocol):
         if len(rest) < length:
             return
         self._buffer = rest[length:]
-        body = b'{"messaging_product":"whatsapp","messages":[{"id":"wamid.bench%d"}]}' % next(self.ids)
+        body = self.answer(head, rest[:length])
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
             + body
         )
 
+    def answer(self, head: bytes, body: bytes) -> bytes:  # noqa: ARG002 - of a sink
+        """The body of an answer."""
+        return b'{"messaging_product":"whatsapp","messages":[{"id":"wamid.bench%d"}]}' % next(self.ids)
 
-async def _upstream(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
+
+class Sink(Upstream):
+    """A destination: counts what it takes and, on /late, how late; GET tells both since it was asked last."""
+
+    taken = 0
+    late: ClassVar[list[float]] = []
+
+    def answer(self, head: bytes, body: bytes) -> bytes:
+        """What was taken, where that is asked."""
+        if head.startswith(b"GET"):
+            told = orjson.dumps({"taken": Sink.taken, "late": Sink.late})
+            Sink.taken = 0
+            Sink.late.clear()
+            return told
+        Sink.taken += 1
+        if head.startswith(b"POST /late"):
+            recorded = datetime.fromisoformat(orjson.loads(body)["data"]["recorded_at"])
+            Sink.late.append(time.time() - recorded.timestamp())
+        return b"{}"
+
+
+async def _serve(protocol: type[Upstream], port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port)
     await server.serve_forever()
 
 
@@ -89,8 +115,8 @@ def main() -> None:
     """Serve one of them until killed."""
     uvloop.install()
     what, port = sys.argv[1], int(sys.argv[2])
-    if what == "upstream":
-        asyncio.run(_upstream(port))
+    if protocol := {"upstream": Upstream, "sink": Sink}.get(what):
+        asyncio.run(_serve(protocol, port))
         return
     if what == "relay":
         app = relay(f"http://127.0.0.1:{sys.argv[3]}")

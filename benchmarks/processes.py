@@ -24,7 +24,8 @@ def environment(database_url: str, key: str) -> dict[str, str]:
         "LEDGERLINE_LINES": LINE,
         "LEDGERLINE_APP_SECRETS": SECRET.decode(),
         "LEDGERLINE_VERIFY_TOKEN": "bench",
-        "LEDGERLINE_API_KEYS": "bench:bench-key:send+read",
+        "LEDGERLINE_API_KEYS": "bench:bench-key:send+read+admin",
+        "LEDGERLINE_DESTINATIONS_PRIVATE": "127.0.0.1",
         "LEDGERLINE_TIME_ZONE": "UTC",
     }
 
