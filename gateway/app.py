@@ -234,6 +234,7 @@ def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
         DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4()),
         rendering=Rendering(gateway.log, account=gateway.settings.waba or "0"),
         clock=gateway.clock,
+        signing_clock=utc_now,
         guard=guard,
         count=lambda name, outcome: gateway.metrics.deliveries.labels(name, outcome).inc(),
     )

@@ -37,5 +37,7 @@ class Surroundings:
     leases: Leases
     rendering: Rendering
     clock: Callable[[], datetime]
+    signing_clock: Callable[[], datetime]
+    """The time in signatures: destinations hold it against their own clocks, which the sandbox's does not move."""
     count: Callable[[str, str], None]
     """Counts what came of a delivery (gateway/metrics.py), by the destination's name."""

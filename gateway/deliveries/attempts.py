@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
@@ -103,7 +102,7 @@ class Attempts:
             return Delivered(), None
         if not self._around.leases.holds(part.partition):
             raise LeaseLostError
-        headers = self._headers(item, body, self._around.clock())
+        headers = self._headers(item, body)
         answer = await self._poster.post(body.data, headers)
         now = self._around.clock()
         part.answered(item, answer, now)
@@ -114,7 +113,8 @@ class Attempts:
             part.last_success = now
         return verdict, answer
 
-    def _headers(self, item: Recorded, body: Body, now: datetime) -> dict[str, str]:
-        secrets, event_id = self._destination.signs_with(now), item.event.key
+    def _headers(self, item: Recorded, body: Body) -> dict[str, str]:
+        secrets, event_id = self._destination.signs_with(self._around.clock()), item.event.key
+        now = self._around.signing_clock()
         signed = signing.of(self._destination.format, body.data, secrets, event_id, now)
         return {"Content-Type": body.content_type, "Ledgerline-Event": event_id, **signed}

@@ -43,6 +43,7 @@ class Deliveries:
         *,
         rendering: Rendering,
         clock: Callable[[], datetime],
+        signing_clock: Callable[[], datetime],
         guard: Guard,
         count: Callable[[str, str], None],
     ) -> None:
@@ -50,7 +51,7 @@ class Deliveries:
         self._destinations = destinations
         self._tables = tables
         self._leases = Leases(self._tables)
-        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock, count)
+        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock, signing_clock, count)
         self._guard = guard
         self._slots: dict[UUID, Slot] = {}
 

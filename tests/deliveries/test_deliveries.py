@@ -67,6 +67,19 @@ async def test_an_event_arrives_as_cloud_event_that_the_published_library_verifi
     assert one.headers["webhook-id"] == one.event == event["id"]
 
 
+async def test_a_signature_has_the_time_of_the_machine_whatever_the_sandbox_has(
+    running: Running, hook: Sink
+) -> None:
+    made = await added(running, hook, format="events", filter={"topics": ["MessageReceived"]})
+
+    await running.advance(90_000)
+    await running.writes(ANN, **says("A day later"))
+    await until(lambda: _are(hook.taken, 1))
+
+    [one] = hook.taken
+    assert Webhook(made["secret"]).verify(one.body, one.headers)
+
+
 async def test_the_callers_own_callback_data_is_restored(running: Running, hook: Sink) -> None:
     await added(running, hook, filter={"topics": ["StatusReceived"]})
     await running.writes()
