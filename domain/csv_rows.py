@@ -36,8 +36,19 @@ def rows(
 
 
 def _filled(lines: Iterable[str]) -> Iterator[Row]:
-    reader = csv.reader(lines, strict=True)
+    is_begun = False
+
+    def without_comments() -> Iterator[str]:
+        nonlocal is_begun
+        for line in lines:
+            is_comment, is_begun = not is_begun and line.startswith("#"), True
+            yield "\n" if is_comment else line
+
+    reader = csv.reader(without_comments(), strict=True)
     try:
-        yield from ((reader.line_num, row) for row in reader if row and not row[0].startswith("#"))
+        for row in reader:
+            is_begun = False
+            if row:
+                yield reader.line_num, row
     except csv.Error as error:
         raise UnreadableError(f"line {reader.line_num}: is no CSV ({error})") from None
