@@ -60,6 +60,10 @@ class Objects:
         """It is no longer in the store."""
         await self._pool.execute(self._sql["drop"], object_id)
 
+    async def put_off(self, object_id: UUID, now: datetime) -> None:
+        """It can't be removed now: not before some minutes."""
+        await self._pool.execute(self._sql["put off"], object_id, now + SLOW)
+
     async def give_up(self, now: datetime) -> None:
         """End the claims of dead writers."""
         await self._pool.execute(self._sql["give up"], now, now + SLOW)

@@ -16,6 +16,9 @@ update {schema}.vault_objects set state = 'kept', until = null where object = $1
 -- drop --
 delete from {schema}.vault_objects where object = $1
 
+-- put off --
+update {schema}.vault_objects set until = $2 where object = $1 and state = 'gone'
+
 -- give up --
 -- $1 now, $2 when they are removed: their writers may only be slow, and record them meanwhile.
 update {schema}.vault_objects set state = 'gone', until = $2 where state = 'writing' and until < $1

@@ -62,6 +62,8 @@ class Sweep:
                 await self._store.remove(one.object_id)
             except StoreError as error:
                 get_logger().warning("a file can't be removed from the vault", error=error.cause)
+                # Behind all others: it may be this one alone that stays.
+                await self._objects.put_off(one.object_id, now)
                 return
             await self._objects.drop(one.object_id)
             self._metrics.media.labels("removed", "").inc()

@@ -299,6 +299,37 @@ async def test_a_forgotten_person_takes_the_file_along(
     assert await execute(database, "select * from ledgerline.vault_objects") == []
 
 
+async def test_a_file_that_can_not_be_removed_stands_in_nobodys_way(
+    start: Start, tmp_path: Path, database: str
+) -> None:
+    folder = tmp_path / "media"
+    async with start(keep_media=True, vault=str(folder)) as running:
+        for count in (1, 2):
+            await sends(running, await uploaded(running))
+            await told(running, count=count)
+        await execute(database, "delete from ledgerline.person_keys")
+        await sweep_of(running).forget()
+        [first, _] = await execute(
+            database, "select object from ledgerline.vault_objects order by until, object"
+        )
+        stuck = folder / first["object"].hex[:2] / first["object"].hex
+        stuck.unlink()
+        stuck.mkdir()  # nothing that can be unlinked
+        await execute(
+            database,
+            "update ledgerline.vault_objects set until = until - interval '1 s' where object = $1",
+            first["object"],
+        )
+
+        await sweep_of(running).tidy()
+        await sweep_of(running).tidy()
+        assert stored(folder) == []
+        stuck.rmdir()
+        await running.advance(SLOW.seconds + 1)
+        await sweep_of(running).tidy()
+    assert await execute(database, "select * from ledgerline.vault_objects") == []
+
+
 def sweep_of(running: Running) -> Sweep:
     vault = running.gateway.vault
     assert vault is not None
