@@ -39,7 +39,7 @@ class Wanted:
     type: Several = field(default_factory=list)
     source: Several = field(default_factory=list)
     header: Several = field(default_factory=list)
-    """NAME:VALUE, with every delivery."""
+    """NAME:VALUE with every delivery; NAME:@FILE keeps a token out of the list of processes."""
     start: str = "head"
     """Or a position of the log to begin at."""
 
@@ -238,17 +238,20 @@ def _said(answer: dict[str, object]) -> str:
 
 
 def header_of(text: str) -> tuple[str, str]:
-    """NAME:VALUE. Raises CannotStartError."""
+    """NAME:VALUE, or NAME:@FILE with the value in a file. Raises CannotStartError."""
     name, colon, value = text.partition(":")
     if not colon:
-        raise CannotStartError("--header is written NAME:VALUE")
-    return name.strip(), value.strip()
+        raise CannotStartError("--header is written NAME:VALUE or NAME:@FILE")
+    value = value.strip()
+    return name.strip(), _of_file(Path(value[1:])) if value.startswith("@") else value
 
 
 def secret_of(file: Path | None) -> str | None:
     """What a file holds: a secret among the words of a command could be seen by anybody on the machine."""
-    if file is None:
-        return None
+    return None if file is None else _of_file(file)
+
+
+def _of_file(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -39,10 +39,11 @@ def secret_file(tmp_path: Path) -> Path:
 
 
 async def test_a_ping_is_signed_and_says_nothing(database: str, hook: Sink, secret_file: Path) -> None:
-    code, said = await tried(database, hook.url, "--secret-file", str(secret_file), "--header", "X-A: b")
+    words = ("--secret-file", str(secret_file), "--header", "X-A: b", "--header", f"X-B:@{secret_file}")
+    code, said = await tried(database, hook.url, *words)
 
     [one] = hook.got
-    assert (code, one.headers["x-a"]) == (0, "b")
+    assert (code, one.headers["x-a"], one.headers["x-b"]) == (0, "b", SECRET)
     assert "HTTP 200: taken" in said
     mac = hmac.new(SECRET.encode(), one.body, hashlib.sha256).hexdigest()
     assert one.headers["x-hub-signature-256"] == f"sha256={mac}"
@@ -97,6 +98,14 @@ async def test_a_web_page_is_doubted(database: str, hook: Sink) -> None:
 
     assert code == 0
     assert "web page" in said
+
+
+async def test_a_file_that_is_not_there_is_named(database: str, hook: Sink, tmp_path: Path) -> None:
+    for words in (("--header", f"X-A:@{tmp_path}/none"), ("--secret-file", f"{tmp_path}/none")):
+        code, said = await tried(database, hook.url, *words)
+        assert (code, f"{tmp_path}/none: can't be read" in said) == (1, True), said
+
+    assert hook.got == []
 
 
 async def test_where_nobody_listens_or_may_go_is_said(database: str) -> None:
