@@ -11,29 +11,25 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from domain import media
-from domain.events import MediaKept, MediaLost, MessageReceived, Recorded
-from domain.facts import Fact, Item, Person
-from domain.inbound import wire
-from domain.media import HELD, Media
-from domain.people import of_phone, of_user_id
+from domain.events import MessageReceived, Recorded
+from domain.media import HELD
 from gateway.logs import get_logger, where
 from gateway.metrics import Metrics
-from gateway.store.keyring import month_of, subject_of
 from gateway.store.outcomes import Appended, InDoubt, NotTaken
 from gateway.store.postgres import DATABASE_GONE
 from gateway.upstream import Upstream
 from gateway.vault.download import Download, Failed, Fetched
-from gateway.vault.sealed import CHUNK, Seal
+from gateway.vault.outcomes import Message, kept, lost
+from gateway.vault.sealed import Seal
 from gateway.vault.store import StoreError
-from gateway.vault.vault import Vault, derive, media_key, outcome_key
+from gateway.vault.vault import Vault, derive, outcome_key
 from projections.media import Wanted
 
 PAUSES: Final = (1.0, 5.0, 20.0, 60.0, 120.0)
@@ -61,24 +57,6 @@ class Hints(Protocol):
 
     async def wait(self) -> None:
         """Return on a hint, or after some seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """A message that is recorded and can be read, and its file."""
-
-    event: MessageReceived
-    content: dict[str, Any]
-    media: Media | None
-
-    @property
-    def line(self) -> str:
-        return self.event.line or ""
-
-    @property
-    def whose(self) -> tuple[UUID, int]:
-        """Subject and month of the key that its content is sealed under."""
-        return subject_of(self.event.sealed or ""), month_of(self.event.timestamp)
 
 
 class Fetcher:
@@ -175,7 +153,7 @@ class Fetcher:
         finally:
             self._claimed.discard(object_id)
 
-    async def _fetch(self, one: Wanted, message: _Message, object_id: UUID) -> None:
+    async def _fetch(self, one: Wanted, message: Message, object_id: UUID) -> None:
         started = time.monotonic()
         outcome, salt = await self._tries(message, object_id)
         if isinstance(outcome, Fetched):
@@ -183,20 +161,20 @@ class Fetcher:
         else:
             await self._failed(one, message, object_id, outcome)
 
-    def _key(self, message: _Message) -> UUID:
+    def _key(self, message: Message) -> UUID:
         """Of what becomes of the file: it is recorded once."""
         return outcome_key(self._log.ids, message.event.key)
 
-    async def _read(self, one: Wanted) -> _Message | None:
+    async def _read(self, one: Wanted) -> Message | None:
         [item] = await self._log.at([one.position])
         if not isinstance(item, Recorded) or not isinstance(item.event, MessageReceived):
             return None
         [content] = await self._log.opened([item.event])
         if content is None:
             return None
-        return _Message(item.event, content, media.of_item(content.get("item")))
+        return Message(item.event, content, media.of_item(content.get("item")))
 
-    async def _tries(self, message: _Message, object_id: UUID) -> tuple[Fetched | Failed, str]:
+    async def _tries(self, message: Message, object_id: UUID) -> tuple[Fetched | Failed, str]:
         """Try until it is here, or another try makes no sense for now."""
         outcome, salt = Failed("no_file", certain=True), ""
         if message.media is None:
@@ -216,12 +194,12 @@ class Fetcher:
         return outcome, salt
 
     async def _kept(
-        self, message: _Message, object_id: UUID, salt: str, fetched: Fetched, seconds: float
+        self, message: Message, object_id: UUID, salt: str, fetched: Fetched, seconds: float
     ) -> None:
         """Record it, if it is still ours: another gateway may have taken this one for dead."""
         recording = None
         if message.media and await self._objects.renew([object_id], self._clock()):
-            fact = self._kept_fact(message, message.media, object_id, salt, fetched)
+            fact = kept(message, message.media, object_id, salt, fetched, self._log.ids, self._clock())
             [recording] = await self._log.record([fact], patience=PATIENCE)
         if not isinstance(recording, Appended):
             await self._remove(object_id)
@@ -231,7 +209,7 @@ class Fetcher:
         self._metrics.media_bytes.inc(fetched.size)
         self._metrics.media_seconds.observe(seconds)
 
-    async def _failed(self, one: Wanted, message: _Message, object_id: UUID, failed: Failed) -> None:
+    async def _failed(self, one: Wanted, message: Message, object_id: UUID, failed: Failed) -> None:
         await self._remove(object_id)  # a store that was away may have kept a part
         too_old = self._clock().timestamp() > one.at_used + HELD.total_seconds()
         if failed.reason == "forgotten":
@@ -243,10 +221,8 @@ class Fetcher:
         else:
             await self._lost(message, failed.reason)
 
-    async def _lost(self, message: _Message, reason: str) -> None:
-        fact = self._fact(
-            message, MediaLost, {"reason": reason}, {"media_id": message.media and message.media.id}
-        )
+    async def _lost(self, message: Message, reason: str) -> None:
+        fact = lost(message, reason, self._log.ids, self._clock())
         [recording] = await self._log.record([fact], patience=PATIENCE)
         if isinstance(recording, Appended):
             self._metrics.media.labels("lost", reason).inc()
@@ -258,46 +234,3 @@ class Fetcher:
         with contextlib.suppress(StoreError):
             await self._store.remove(object_id)
             await self._objects.drop(object_id)
-
-    def _kept_fact(
-        self, message: _Message, file: Media, object_id: UUID, salt: str, fetched: Fetched
-    ) -> Fact:
-        public = {"media_key": str(media_key(self._log.ids, file.id)), "object": str(object_id)}
-        private = {
-            "media_id": file.id,
-            "size": fetched.size,
-            "sha256": fetched.sha256,
-            "mime_type": fetched.mime_type,
-            "filename": file.filename,
-            "chunk": CHUNK,
-            "salt": salt,
-        }
-        return self._fact(message, MediaKept, public, private)
-
-    def _fact(
-        self,
-        message: _Message,
-        event: type[MediaKept | MediaLost],
-        public: dict[str, Any],
-        private: dict[str, Any],
-    ) -> Fact:
-        about = {"message_key": message.event.message_key, "message_event": message.event.key}
-        return Fact(
-            event,
-            message.line,
-            _sender(message.content) or Item(""),
-            self._key(message),
-            self._clock(),
-            public=about | public,
-            private=private,
-            group_id=wire.text(wire.inner(message.content, "item").get("group_id")),
-        )
-
-
-def _sender(content: dict[str, Any]) -> Person | None:
-    """Whoever sent the message, by one identifier: a number may have gone to somebody else since."""
-    if user_id := wire.text(content.get("user_id")):
-        return Person((of_user_id(user_id),))
-    number = wire.text(content.get("from"))
-    alias = of_phone(number) if number else None
-    return Person((alias,)) if alias else None
