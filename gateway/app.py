@@ -18,8 +18,10 @@ from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
 from gateway import api, bodies, cloud, errors, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
+from gateway.deliveries.around import Surroundings
 from gateway.deliveries.engine import Deliveries
 from gateway.deliveries.guard import Guard, networks
+from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
 from gateway.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
@@ -228,16 +230,17 @@ async def _apply(destinations: Destinations, name: str, given: Mapping[str, Any]
 
 
 def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
-    return Deliveries(
-        gateway.destinations,
-        gateway.tail,
-        DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4()),
+    tables = DeliveryTables(pool, gateway.settings.schema_name, owner=uuid4())
+    around = Surroundings(
+        tail=gateway.tail,
+        tables=tables,
+        leases=Leases(tables),
         rendering=Rendering(gateway.log, account=gateway.settings.waba or "0"),
         clock=gateway.clock,
         signing_clock=utc_now,
-        guard=guard,
         count=lambda name, outcome: gateway.metrics.deliveries.labels(name, outcome).inc(),
     )
+    return Deliveries(gateway.destinations, around, guard=guard)
 
 
 def _works_of_media(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:

@@ -38,6 +38,6 @@ class Surroundings:
     rendering: Rendering
     clock: Callable[[], datetime]
     signing_clock: Callable[[], datetime]
-    """The time in signatures: destinations hold it against their own clocks, which the sandbox's does not move."""
+    """The time in signatures: destinations hold it against their own clocks, not the sandbox's."""
     count: Callable[[str, str], None]
     """Counts what came of a delivery (gateway/metrics.py), by the destination's name."""

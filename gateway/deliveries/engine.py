@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,14 +12,10 @@ import asyncpg
 from gateway.deliveries.around import Surroundings
 from gateway.deliveries.guard import Guard
 from gateway.deliveries.lane import Lane
-from gateway.deliveries.leases import Leases
-from gateway.deliveries.rendering import Rendering
 from gateway.deliveries.slot import Slot, Spec
 from gateway.destinations import Destinations
 from gateway.logs import Sparing
-from gateway.store.deliveries import DeliveryTables
 from gateway.store.postgres import DATABASE_GONE
-from gateway.store.tail import Tail
 
 TICK: Final = 1.0
 """Seconds between two renewals; as often is kept what was delivered."""
@@ -35,23 +29,11 @@ _LOG: Final = Sparing(every=60.0)
 class Deliveries:
     """One for each gateway; any number may work on one log."""
 
-    def __init__(
-        self,
-        destinations: Destinations,
-        tail: Tail,
-        tables: DeliveryTables,
-        *,
-        rendering: Rendering,
-        clock: Callable[[], datetime],
-        signing_clock: Callable[[], datetime],
-        guard: Guard,
-        count: Callable[[str, str], None],
-    ) -> None:
-        """`count`: counts what came of a delivery, by the destination's name."""
+    def __init__(self, destinations: Destinations, around: Surroundings, *, guard: Guard) -> None:
         self._destinations = destinations
-        self._tables = tables
-        self._leases = Leases(self._tables)
-        self._around = Surroundings(tail, self._tables, self._leases, rendering, clock, signing_clock, count)
+        self._around = around
+        self._tables = around.tables
+        self._leases = around.leases
         self._guard = guard
         self._slots: dict[UUID, Slot] = {}
 
