@@ -6,10 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from running import ANN, Running, until
-from sinks import Sink, added, text_of
+from running import ANN, Running, Start, until
+from sinks import Sink, added, sink, text_of
+from test_destinations_api import command
 
 from gateway.store.deliveries import PARTITIONS, DeliveryTables
+
+BEN = "447700900456"
 
 
 def says(text: str) -> dict[str, Any]:
@@ -78,6 +81,61 @@ async def test_only_the_owner_of_a_partition_goes_back(running: Running, hook: S
 
     assert len(cursors) == PARTITIONS
     assert ordered == PARTITIONS
+
+
+async def test_the_command_delivers_again_in_all_three_ways(start: Start, database: str, hook: Sink) -> None:
+    hook.verdict = lambda one: 500 if text_of(one) == "poison" else 200
+    async with start() as gateway:
+        made = await added(gateway, hook)
+        await gateway.writes(ANN, **says("poison"))
+        await until(lambda: shows(gateway, made, parked=1))
+        await gateway.writes(BEN, **says("fine"))
+        await until(lambda: has(hook, 1))
+        await gateway.advance(5 * 24 * 3600)
+        await until(lambda: shows(gateway, made, dead=1, parked=0))
+        _, fine = await gateway.events("MessageReceived")
+        hook.verdict = lambda _: 200
+
+        for count, words in (
+            (2, ("--failed",)),
+            (3, ("--from", str(fine["position"]))),
+            (4, ("--since", fine["recorded_at"])),
+        ):
+            code, said = await command(database, "redeliver", "crm", *words)
+            assert code == 0, said
+            await until(lambda count=count: has(hook, count))
+
+    assert hook.texts() == ["fine", "poison", "fine", "fine"]
+
+
+async def test_who_is_removed_amid_deliveries_gets_nothing_more_and_the_others_everything(
+    running: Running, hook: Sink
+) -> None:
+    async with sink(pause=0.5) as slow:
+        made = await added(running, slow, name="slow")
+        await added(running, hook)
+        for number in range(5):
+            await running.writes(ANN, **says(str(number)))
+        await until(lambda: has(slow, 1))
+        async with running.http.delete(f"{running.url}/api/destinations/{made['id']}") as answer:
+            assert answer.status == 204
+        await running.writes(ANN, **says("after"))
+        await until(lambda: has(hook, 6))
+
+        assert "after" not in slow.texts()
+        assert hook.texts() == ["0", "1", "2", "3", "4", "after"]
+        assert (await running.get(f"/api/destinations/{made['id']}"))[0] == 404
+
+
+async def test_a_name_that_is_taken_is_refused_by_the_command(
+    running: Running, database: str, hook: Sink
+) -> None:
+    await added(running, hook, secret="the-app-secret")
+
+    code, said = await command(database, "destinations", "add", "crm", hook.url)
+
+    assert (code, "there is a destination with this name" in said) == (1, True)
+    assert "the-app-secret" not in said
 
 
 async def _tried(hook: Sink, times: int) -> bool:
