@@ -14,9 +14,11 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+
 from domain.destinations import cloudevents, whatsapp
 from domain.destinations.model import Format
-from domain.events import Recorded, StatusReceived
+from domain.events import Event, Recorded, StatusReceived
 from domain.sends import decision_key
 from gateway import errors
 from gateway.api import views
@@ -115,12 +117,24 @@ class Rendering:
                 job.made.set_result(body)
 
     async def _made(self, jobs: Sequence[_Job]) -> list[Rendered]:
-        contents = await self._log.opened([job.event.event for job in jobs])
+        contents = await self._opened([job.event.event for job in jobs])
         owns = await self._own_data(jobs)
         return [self._body(job, content, owns) for job, content in zip(jobs, contents, strict=True)]
 
-    def _body(self, job: _Job, content: dict[str, Any] | None, owns: dict[str, str]) -> Rendered:
+    async def _opened(self, events: Sequence[Event]) -> list[dict[str, Any] | Nothing | None]:
+        """The content of each; what was changed in the log must not stop what stands beside it."""
+        try:
+            return [*await self._log.opened(events)]
+        except InvalidTag:
+            if len(events) > 1:
+                return [content for event in events for content in await self._opened([event])]
+        get_logger().error("an event was changed in the log, and is not delivered", key=events[0].key)
+        return [Nothing.GONE]
+
+    def _body(self, job: _Job, content: dict[str, Any] | Nothing | None, owns: dict[str, str]) -> Rendered:
         """One event that can't be written must not stop those behind it."""
+        if isinstance(content, Nothing):
+            return content
         try:
             if job.form == "whatsapp":
                 return self._whatsapp(job.event, content, owns)
@@ -143,10 +157,10 @@ class Rendering:
         }
         keys = {decision_key(self._log.ids, UUID(send_id)): send_id for send_id in sends if send_id}
         found = await self._log.by_keys([*keys]) if keys else {}
-        contents = await self._log.opened([one.event for one in found.values()])
+        contents = await self._opened([one.event for one in found.values()])
         own: dict[str, str] = {}
         for key, content in zip(found, contents, strict=True):
-            if content and content.get("callback_data") is not None:
+            if isinstance(content, dict) and content.get("callback_data") is not None:
                 own[keys[key]] = content["callback_data"]
         return own
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import orjson
 from running import ANN, Running, Start, until
 from sinks import Sink, added, sink, text_of
 from test_destinations_api import command
@@ -136,6 +137,37 @@ async def test_a_name_that_is_taken_is_refused_by_the_command(
 
     assert (code, "there is a destination with this name" in said) == (1, True)
     assert "the-app-secret" not in said
+
+
+async def test_an_event_that_was_changed_in_the_log_stops_no_other(
+    start: Start, database: str, hook: Sink
+) -> None:
+    async with start() as gateway:
+        for text in ("one", "two", "three"):
+            await gateway.writes(ANN, **says(text))
+        _, two, _ = await gateway.events("MessageReceived")
+    connection = await asyncpg.connect(database)
+    try:
+        state = await connection.fetchval(
+            "select state from ledgerline.stored_events where notification_id = $1", two["position"]
+        )
+        sealed = orjson.loads(state)["sealed"].encode()
+        changed = sealed[:-10] + (b"AAAAAA" if sealed[-10:-4] != b"AAAAAA" else b"BBBBBB") + sealed[-4:]
+        await connection.execute("alter table ledgerline.stored_events disable trigger append_only")
+        await connection.execute(
+            "update ledgerline.stored_events set state = $2 where notification_id = $1",
+            two["position"],
+            state.replace(sealed, changed),
+        )
+    finally:
+        await connection.close()
+
+    async with start() as gateway:
+        made = await added(gateway, hook, **{"from": 1})
+        await until(lambda: has(hook, 2))
+        await until(lambda: shows(gateway, made, skipped=1, delivered=2))
+
+    assert hook.texts() == ["one", "three"]
 
 
 async def _tried(hook: Sink, times: int) -> bool:
