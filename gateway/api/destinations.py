@@ -8,13 +8,14 @@ from uuid import UUID
 
 from aiohttp import web
 
+from domain.destinations import asked
 from domain.destinations.asked import NoDestinationError
 from domain.destinations.model import Destination
 from gateway import errors
 from gateway.access import caller_of
 from gateway.api import query, views
 from gateway.auth import ApiKey, Scope
-from gateway.destinations import Made, NameTakenError
+from gateway.destinations import CHANGEABLE, Made, NameTakenError
 from gateway.gateway import GATEWAY, Gateway
 from gateway.store.destinations import Standing
 
@@ -60,6 +61,10 @@ async def change(request: web.Request) -> web.Response:
     caller = _admin(request)
     found: Destination | None = await _found(request)
     body = await query.json_object(request)
+    try:
+        asked.known(body, (*CHANGEABLE, "state"))
+    except NoDestinationError as error:
+        raise query.wanted(error.field, error.right) from None
     state = body.pop("state", None)
     if state not in (None, "active", "paused"):
         raise query.wanted("state", "active or paused")

@@ -54,7 +54,7 @@ def add(
     secret_file: Path | None = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Deliver events to a URL from now on; prints the secret, which is never shown again.
+    """Deliver events to a URL from now on; prints the secret that it made, which is never shown again.
 
     --secret-file: what signs, such as the app secret that a consumer knows; without it one is made.
     """
@@ -104,7 +104,7 @@ def remove(destination: str, /, *, data_dir: DataDir = None) -> None:
 
 @app.command
 def rotate(destination: str, /, *, secret_file: Path | None = None, data_dir: DataDir = None) -> None:
-    """Give it another secret, and print it; in the format `events` the one before signs for another day."""
+    """Give it another secret, and print one that was made; with `events` the old one signs for a day."""
     run(_rotate(settings_for_log(data_dir), destination, secret_of(secret_file)))
 
 
@@ -142,7 +142,8 @@ async def opened(settings: Settings) -> AsyncIterator[Destinations]:
 
 async def _add(settings: Settings, given: dict[str, object]) -> None:
     async with opened(settings) as destinations:
-        _tell(await destinations.add(given, caller=CALLER))
+        made = await destinations.add(given, caller=CALLER)
+        _tell(made, is_known=given["secret"] is not None)
 
 
 async def _list(settings: Settings) -> None:
@@ -184,7 +185,7 @@ async def _rotate(settings: Settings, named: str, secret: str | None) -> None:
     async with opened(settings) as destinations:
         one = await found(destinations, named)
         if made := await destinations.rotate(one.id, {"secret": secret}, caller=CALLER):
-            _tell(made)
+            _tell(made, is_known=secret is not None)
 
 
 async def _redeliver(settings: Settings, named: str, start: int | None, since: datetime | None) -> None:
@@ -210,10 +211,12 @@ async def found(destinations: Destinations, named: str) -> Destination:
     return one
 
 
-def _tell(made: Made) -> None:
+def _tell(made: Made, *, is_known: bool) -> None:
+    """`is_known`: whether the secret was given, so that nobody has to read it."""
     say(_line(made.destination))
-    say(f"secret: {made.secret}")
-    say("It is not shown again.")
+    if not is_known:
+        say(f"secret: {made.secret}")
+        say("It is not shown again.")
 
 
 def _line(one: Destination) -> str:

@@ -20,7 +20,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         return
     names = list(rows[0])
-    cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
+    cells = [names, *([cell(row[name]) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [name in MONEY or any(isinstance(row[name], int | float) for row in rows) for name in names]
     for line in cells:
@@ -43,5 +43,6 @@ def as_json(body: Row) -> str:
     return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value in a table for people."""
     return "-" if value is None else str(value)

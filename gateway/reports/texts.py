@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from domain.billing.tally import COUNTS as CHARGES
 from gateway.reports import tables
-from gateway.reports.tables import table
+from gateway.reports.tables import cell, table
 from projections.delivery import LATENCIES, SPANS
 
 Body = dict[str, Any]
@@ -122,7 +122,7 @@ def _share(totals: Body, name: str, rate: str) -> str:
 
 def _latencies(row: Body) -> Body:
     return {"line": row["line"]} | {
-        span: " ".join(str(row[name]) for name in LATENCIES if name.startswith(span)) for span in SPANS
+        span: " ".join(cell(row[name]) for name in LATENCIES if name.startswith(span)) for span in SPANS
     }
 
 

@@ -41,6 +41,7 @@ async def test_deliveries_read_as_shares_and_failures_in_words(busy: Running) ->
     assert "failed 1 (50.0%), unknown 0" in text
     assert "Undeliverable to this person" in text
     assert next(line.split()[:2] for line in text.splitlines() if line.startswith("all ")) == ["all", "2"]
+    assert "None" not in text
 
 
 async def test_refusals_read_as_an_estimate(busy: Running) -> None:
