@@ -41,6 +41,17 @@ async def test_deliveries_read_as_shares_and_failures_in_words(busy: Running) ->
     assert "failed 1 (50.0%), unknown 0" in text
     assert "Undeliverable to this person" in text
     assert next(line.split()[:2] for line in text.splitlines() if line.startswith("all ")) == ["all", "2"]
+
+
+async def test_latencies_that_nobody_measured_read_as_dashes(running: Running) -> None:
+    await running.writes()
+    await running.post("/sandbox/faults", {"kind": "fail_status", "times": 1, "code": 131026})
+    await running.text()
+    await running.settled()
+
+    text = "\n".join(texts.delivery(await told(running, "delivery")))
+
+    assert "- - -" in text
     assert "None" not in text
 
 
