@@ -62,9 +62,10 @@ def serving(folder: Path) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     program = Path(sys.executable).parent / "rclone"
+    # It looks at the folder anew each time; with 0s it would turn in circles for as long as it lives.
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY_ID},{SECRET}", "--vfs-cache-mode", "off"]
     server = subprocess.Popen(  # noqa: S603 - of our own environment
-        [program, "serve", "s3", *options, "--dir-cache-time", "0s", folder], stderr=subprocess.DEVNULL
+        [program, "serve", "s3", *options, "--dir-cache-time", "1ms", folder], stderr=subprocess.DEVNULL
     )
     try:
         _until_open(port)
