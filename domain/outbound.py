@@ -96,7 +96,8 @@ _DEEPEST: Final = 100
 _SEPARATED: Final = re.compile(r"[0-9+\-() ]*")
 _BSUID: Final = re.compile(r"[A-Z]{2}\..+", re.DOTALL)
 _WORD: Final = re.compile(r"[a-z_]{1,32}")
-_TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
+_TEMPLATE_NAME: Final = re.compile(r"(?=[0-9_]*[a-z])[a-z0-9_]{1,512}")
+"""With a letter: digits alone might be somebody's number, put in the wrong place."""
 _LANGUAGE: Final = re.compile(r"[A-Za-z_]{2,16}")
 _DIRECT_TYPES: Final = frozenset({"text", "interactive"})
 _DIRECT_CATEGORIES: Final = frozenset({"utility", "authentication"})

@@ -278,7 +278,12 @@ async def test_after_five_days_of_nothing_the_destination_is_paused(running: Run
 
     assert shown["reason"] == "it has taken nothing for five days"
     assert shown["parked"] == 1
-    [_, event] = await running.events("DestinationChanged")
+
+    async def told() -> list[Any]:  # just after the state
+        events = await running.events("DestinationChanged")
+        return events[1:]
+
+    [event] = await until(told)
     assert (event["data"]["event"], event["data"]["name"]) == ("paused", "crm")
 
 

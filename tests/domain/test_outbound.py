@@ -176,6 +176,8 @@ def test_public_words_are_plain_words() -> None:
     unnamed = {"name": "Order for Ann", "language": "en"}
     odd = cloud({"to": "44", "type": "template", "template": unnamed})
     assert (odd.template, odd.language) == (None, None)
+    numbered = cloud({"to": "44", "type": "template", "template": TEMPLATE | {"name": "447700900123"}})
+    assert numbered.template is None
 
 
 def test_personal_data_is_not_in_a_request_s_repr() -> None:

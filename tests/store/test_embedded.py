@@ -28,10 +28,12 @@ from gateway.store.embedded.places import User, home_of, owner_of, socket_folder
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 CLIENT = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 import uvloop
 from gateway.store.embedded import Embedded
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit deafness
 
 async def main():
     server = await Embedded.start(Path(sys.argv[1]), say=lambda _: None)
