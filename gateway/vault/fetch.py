@@ -121,16 +121,16 @@ class Fetcher:
         try:
             await self._keep(one)
         except (InDoubt, *_AWAY):
-            self._put_off(one)
+            self._put_off(one, LATER)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are still to be fetched
-            self._put_off(one)
+            self._put_off(one, LATER)
             get_logger().error("a file can't be kept", error=type(error).__name__, where=where(error))
         finally:
             self._hand.discard(one.message)
             # What was recorded just now the tables may not tell yet.
             self._later.setdefault(one.message, time.monotonic() + RENEW)
 
-    def _put_off(self, one: Wanted, seconds: float = LATER) -> None:
+    def _put_off(self, one: Wanted, seconds: float) -> None:
         self._later[one.message] = time.monotonic() + seconds
 
     async def _keep(self, one: Wanted) -> None:
@@ -215,7 +215,7 @@ class Fetcher:
         if failed.reason == "forgotten":
             self._put_off(one, HELD.total_seconds())
         elif failed.passes and not too_old:
-            self._put_off(one)
+            self._put_off(one, LATER)
             self._metrics.media.labels("put_off", failed.reason).inc()
             get_logger().warning("a file waits", line=message.line, reason=failed.reason)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 from typing import Self
@@ -55,9 +56,16 @@ class Wire:
         return int(line.split()[1]) if line else 0
 
     async def answer(self) -> tuple[int, bytes]:
-        """The next answer, with which the gateway ends the connection: status and all the rest."""
-        status = await self.status()
-        return status, await self._reader.read()
+        """The next answer, with which the gateway ends the connection: status and all the rest.
+
+        What was written behind the end resets the connection; what came before it counts.
+        """
+        came = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := await self._reader.read(65_536):
+                came += more
+        line, _, rest = came.partition(b"\r\n")
+        return int(line.split()[1]) if line else 0, rest
 
     async def rest(self) -> bytes:
         """What follows the status of an answer on a connection that stays."""
