@@ -62,6 +62,12 @@ from unnest($3::uuid[], $4::integer[], $5::bigint[], $6::integer[], $7::integer[
   as u (destination, partition, position, delivered, skipped, rate, last_success, answers)
 where c.destination = u.destination and c.partition = u.partition
   and exists (select from {schema}.delivery_partitions p where p.partition = u.partition and p.owner = $1)
+  -- Locked in one order by all who lock many, or a removal at the same time could be a deadlock.
+  and array(
+    select h.partition from {schema}.delivery_cursors h
+    join unnest($3::uuid[], $4::integer[]) as w (destination, partition) using (destination, partition)
+    order by h.destination, h.partition for update of h
+  ) is not null
 
 -- park --
 insert into {schema}.delivery_parked

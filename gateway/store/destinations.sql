@@ -26,13 +26,18 @@ set name = $2, url = $3, format = $4, lines = $5, topics = $6, types = $7, sourc
 where id = $1
 
 -- remove --
-delete from {schema}.destinations where id = $1
+-- Its cursors are locked first, in the order of those who advance them.
+delete from {schema}.destinations where id = $1 and array(
+  select partition from {schema}.delivery_cursors where destination = $1 order by partition for update
+) is not null
 
 -- touch --
 update {schema}.destinations set revision = revision + 1 where id = $1
 
 -- back to --
-update {schema}.delivery_cursors set back_to = least(back_to, $2) where destination = $1
+update {schema}.delivery_cursors set back_to = least(back_to, $2) where destination = $1 and array(
+  select partition from {schema}.delivery_cursors where destination = $1 order by partition for update
+) is not null
 
 -- revive --
 update {schema}.delivery_parked
