@@ -34,7 +34,7 @@ with ours as (
   select c.partition, c.back_to from {schema}.delivery_cursors c
   join {schema}.delivery_partitions p on p.partition = c.partition and p.owner = $3
   where c.destination = $1 and c.partition = any ($2::integer[]) and c.back_to is not null
-  for update of c
+  order by c.partition for update of c
 ), unparked as (
   delete from {schema}.delivery_parked p using ours
   where p.destination = $1 and p.partition = ours.partition and p.position > ours.back_to
