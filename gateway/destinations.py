@@ -15,7 +15,7 @@ import asyncpg
 
 from domain.destinations import asked, signing
 from domain.destinations.asked import NoDestinationError
-from domain.destinations.model import Destination, Format, Secret
+from domain.destinations.model import Destination, Format, Secret, State
 from domain.events import DestinationChanged, Recorded, Undecodable
 from domain.facts import Account, Fact
 from gateway.deliveries import pings
@@ -214,12 +214,12 @@ class Destinations:
         await self._tell(one, "resumed", caller)
         return one
 
-    async def stopped(self, one: Destination, state: str, reason: str) -> None:
+    async def stopped(self, one: Destination, state: State, reason: str) -> None:
         """Deliveries came to an end, unless the destination was changed meanwhile."""
 
         def changed(now: Destination) -> Destination:
             is_same = now.revision == one.revision
-            return replace(now, state=state, reason=reason) if is_same else now  # type: ignore[arg-type] # of EndsError
+            return replace(now, state=state, reason=reason) if is_same else now
 
         get_logger().error("a destination gets nothing any more", destination=one.name, reason=reason)
         await self._changed(one.id, changed, state, None)

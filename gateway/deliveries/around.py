@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from domain.destinations.model import State
 from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
 from gateway.store.deliveries import DeliveryTables
@@ -22,7 +23,7 @@ class LeaseLostError(Exception):
 class EndsError(Exception):
     """The destination gets nothing any more."""
 
-    def __init__(self, state: str, reason: str) -> None:
+    def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
         self.state = state
         self.reason = reason
