@@ -28,12 +28,15 @@ class Answers:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when an answer is complete."""
+    """Sends the next request when an answer is complete, and at least `pause` seconds after the last."""
 
-    def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None], answers: Answers) -> None:
+    def __init__(
+        self, requests: Iterator[bytes], done: asyncio.Future[None], answers: Answers, pause: float
+    ) -> None:
         self._requests = requests
         self._done = done
         self._answers = answers
+        self._pause = pause
         self._buffer = b""
         self._sent = 0.0
 
@@ -60,32 +63,39 @@ class _Connection(asyncio.Protocol):
         length = next(int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
         if len(rest) < length:
             return
-        self._answers.waits.append(time.perf_counter() - self._sent)
+        took = time.perf_counter() - self._sent
+        self._answers.waits.append(took)
         self._answers.statuses[int(lines[0][9:12])] += 1
         self._buffer = rest[length:]
-        self._next()
+        if took < self._pause:
+            asyncio.get_running_loop().call_later(self._pause - took, self._next)
+        else:
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done.done():
             self._done.set_exception(exc or ConnectionError("closed before the last answer"))
 
 
-async def _run(port: int, requests: Iterable[bytes], connections: int) -> Answers:
+async def _run(port: int, requests: Iterable[bytes], connections: int, a_second: float | None) -> Answers:
     loop = asyncio.get_running_loop()
     iterator, answers = iter(requests), Answers()
+    pause = connections / a_second if a_second else 0.0
     done = [loop.create_future() for _ in range(connections)]
     started = time.perf_counter()
     for future in done:
-        await loop.create_connection(partial(_Connection, iterator, future, answers), "127.0.0.1", port)
+        caller = partial(_Connection, iterator, future, answers, pause)
+        await loop.create_connection(caller, "127.0.0.1", port)
+        await asyncio.sleep(pause / connections)
     await asyncio.gather(*done)
     answers.took = time.perf_counter() - started
     return answers
 
 
-def run(port: int, requests: Iterable[bytes], connections: int) -> Answers:
-    """Send all requests; each must be answered 200."""
+def run(port: int, requests: Iterable[bytes], connections: int, *, a_second: float | None = None) -> Answers:
+    """Send all requests, `a_second` of them where that is given; each must be answered 200."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        answers = runner.run(_run(port, requests, connections))
+        answers = runner.run(_run(port, requests, connections, a_second))
     if set(answers.statuses) != {200}:
         raise AssertionError(f"expected only 200, got {answers.statuses}")
     return answers
@@ -99,7 +109,7 @@ def rate(port: int, requests: Sequence[bytes], connections: int) -> float:
 def pour(port: int, requests: Iterable[bytes], connections: int) -> None:
     """Send requests, whatever is answered, until they end or this process does."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(port, requests, connections))
+        runner.run(_run(port, requests, connections, None))
 
 
 def post(path: str, body: bytes, **headers: str) -> bytes:

@@ -37,12 +37,15 @@ def relay(settings: Settings, rounds: int, say: Say) -> None:
             load.rate(ours, sends(), CALLERS)
             pairs = _in_turns(ours, yardstick, sends, rounds)
             say(Figure("relayed sends (template) / bare relay", *medians(pairs), aim="0.6 times"))
-            waits = [(_p50(ours), _p50(yardstick)) for _ in range(rounds)]
-            say(Figure(f"p50 of a send, {FEW} callers / bare relay", *medians(waits), aim="", unit=" ms"))
+            half = statistics.median(rate for rate, _ in pairs) / 2
+            for how, a_second in (("as fast as they can", None), ("half as fast", half)):
+                waits = [(_p50(ours, a_second), _p50(yardstick, a_second)) for _ in range(rounds)]
+                name = f"p50 of a send, {FEW} callers, {how} / bare relay"
+                say(Figure(name, *medians(waits), aim="5 ms more", unit=" ms"))
 
 
-def _p50(port: int) -> float:
-    return statistics.median(load.run(port, sends(), FEW).waits) * 1_000
+def _p50(port: int, a_second: float | None) -> float:
+    return statistics.median(load.run(port, sends(), FEW, a_second=a_second).waits) * 1_000
 
 
 def workers(settings: Settings, rounds: int, say: Say) -> None:
