@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 import asyncpg
 
-from gateway.helpers import helped, is_wanted
 from gateway.logs import get_logger
+from gateway.processes import beside, is_wanted
 from gateway.store.migrate import migrate
 from gateway.store.postgres import Connection, Pool, Postgres, connect_pool
 from gateway.store.tail import Tail
@@ -132,7 +132,7 @@ async def _in_bulk(where: Where, build: Rebuild, teller: Teller, workers: int) -
         return
     standing = await build.bulk.standing()
     parts = 0 if standing is None else standing.parts
-    with helped(min(workers, parts) - 1, help_rebuild, where.url, where.admin_url, where.schema, build.name):
+    with beside(min(workers, parts) - 1, help_rebuild, where.url, where.admin_url, where.schema, build.name):
         await build.bulk.work(lambda all_: teller.moved(build.name, all_.folded, all_.goal))
     await build.bulk.finish()
 
@@ -143,7 +143,7 @@ async def help_rebuild(url: str, admin_url: str, schema: str, name: str) -> None
         where = Where(pool, schema, url, admin_url)
         async with _admin(where) as db:
             build = await _build(where, named([name], schema)[0], db)
-            # What can't be folded is met, and told, by the one that is helped.
+            # What can't be folded is met, and told, by the one that this one works beside.
             with _seldom_collected(), contextlib.suppress(StoppedError):
                 while is_wanted() and await build.bulk.fold_next():
                     pass

@@ -18,7 +18,7 @@ from running import until
 
 from domain.events import Event, Recorded, Undecodable
 from gateway import replay
-from gateway.helpers import helped
+from gateway.processes import beside
 from gateway.store.postgres import Pool
 from projections import bulk, catalogue
 from projections.bulk import StoppedError
@@ -293,7 +293,7 @@ async def test_other_processes_fold_all_parts_without_the_one_that_began_them(
     async def folded() -> bool:
         return await build.bulk.standing() == bulk.Standing(1_000, 1_000, 0, 1_000)
 
-    with helped(2, replay.help_rebuild, admin, admin, SCHEMA, "window_v2"):
+    with beside(2, replay.help_rebuild, admin, admin, SCHEMA, "window_v2"):
         await until(folded, seconds=60)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).with_name("helping.py")
+PROGRAM = Path(__file__).with_name("working_beside.py")
 
 
 @pytest.mark.parametrize("is_killed", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from gateway.helpers import helped, is_wanted
+from gateway.processes import beside, is_wanted
 
 
 async def stay() -> None:
@@ -17,5 +17,5 @@ async def stay() -> None:
 
 
 if __name__ == "__main__":
-    with helped(1, stay):
+    with beside(1, stay):
         sys.stdin.read()

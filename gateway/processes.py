@@ -1,4 +1,4 @@
-"""Processes that help another one, and end with it."""
+"""Processes that work beside another one, and end with it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import uvloop
 
 
 @contextlib.contextmanager
-def helped(count: int, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> Iterator[None]:
+def beside(count: int, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> Iterator[None]:
     """Run `work(*arguments)` in `count` processes beside the block; those that still run then are ended.
 
     `work` is named by its module.
     """
     spawn = multiprocessing.get_context("spawn")
-    helpers = [spawn.Process(target=_help, args=(work, *arguments), daemon=True) for _ in range(count)]
+    processes = [spawn.Process(target=_work, args=(work, *arguments), daemon=True) for _ in range(count)]
     try:
-        for helper in helpers:
-            helper.start()
+        for process in processes:
+            process.start()
         yield
     finally:
-        for helper in helpers:
-            if helper.pid is not None:
-                helper.terminate()
-                helper.join()
+        for process in processes:
+            if process.pid is not None:
+                process.terminate()
+                process.join()
 
 
 def is_wanted() -> bool:
@@ -36,7 +36,7 @@ def is_wanted() -> bool:
     return parent is None or parent.is_alive()
 
 
-def _help(work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+def _work(work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
     # Ctrl-C reaches all processes of a terminal; the one that began this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     uvloop.run(work(*arguments))
