@@ -23,7 +23,7 @@ from gateway.deliveries.engine import Deliveries
 from gateway.deliveries.guard import Guard, networks
 from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
-from gateway.destinations import Destinations
+from gateway.destinations.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
 from gateway.logs import get_logger, where

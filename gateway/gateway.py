@@ -13,7 +13,7 @@ from aiohttp import web
 from domain.consent_words import ConsentWords
 from domain.openers import Openers
 from gateway.auth import Keys
-from gateway.destinations import Destinations
+from gateway.destinations.destinations import Destinations
 from gateway.lives import Lives
 from gateway.metrics import Metrics
 from gateway.numbers import Numbers

@@ -10,12 +10,13 @@ from aiohttp import web
 
 from domain.destinations import asked
 from domain.destinations.asked import NoDestinationError
+from domain.destinations.changing import CHANGEABLE
 from domain.destinations.model import Destination
 from gateway import errors
 from gateway.access import caller_of
 from gateway.api import query, views
 from gateway.auth import ApiKey, Scope
-from gateway.destinations import CHANGEABLE, Made, NameTakenError
+from gateway.destinations.destinations import Made, NameTakenError
 from gateway.gateway import GATEWAY, Gateway
 from gateway.store.destinations import Standing
 
@@ -123,15 +124,15 @@ async def redeliver(request: web.Request) -> web.Response:
     body = await query.json_object(request)
     match body:
         case {"failed": True, **others} if not others:
-            count = await gateway.destinations.redeliver_failed(found, caller=caller.name)
+            count = await gateway.destinations.redelivery.failed(found, caller=caller.name)
             return errors.json({"events": count}, status=202)
         case {"from": int(position), **others} if not others and position is not True and position > 0:
             after = position - 1
         case {"since": str(text), **others} if not others:
-            after = await gateway.destinations.before(_time(text))
+            after = await gateway.destinations.redelivery.position_before(_time(text))
         case _:
             raise query.wanted("from, since or failed", "given, one of them: a position, a time, or true")
-    count = await gateway.destinations.redeliver(found, after=after, caller=caller.name)
+    count = await gateway.destinations.redelivery.everything(found, after=after, caller=caller.name)
     return errors.json({"from": after + 1, "events": count}, status=202)
 
 

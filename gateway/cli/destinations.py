@@ -17,7 +17,7 @@ from gateway.app import utc_now
 from gateway.cli.database import open_log, settings_for_log
 from gateway.cli.terminal import CannotStartError, DataDir, run, say
 from gateway.deliveries.guard import Guard, networks
-from gateway.destinations import Destinations, Made, NameTakenError
+from gateway.destinations.destinations import Destinations, Made, NameTakenError
 from gateway.settings import Settings
 from gateway.store.destinations import Standing
 
@@ -192,13 +192,13 @@ async def _redeliver(settings: Settings, named: str, start: int | None, since: d
     async with opened(settings) as destinations:
         one = await found(destinations, named)
         if start is None and since is None:
-            count = await destinations.redeliver_failed(one, caller=CALLER)
+            count = await destinations.redelivery.failed(one, caller=CALLER)
             say(f"{one.name}: {count} dead letters are tried again")
             return
         after = start - 1 if start is not None else 0
         if since is not None:
-            after = await destinations.before(since.astimezone())
-        count = await destinations.redeliver(one, after=after, caller=CALLER)
+            after = await destinations.redelivery.position_before(since.astimezone())
+        count = await destinations.redelivery.everything(one, after=after, caller=CALLER)
         say(f"{one.name}: {count} events from position {after + 1} on are looked at again")
 
 

@@ -13,7 +13,7 @@ from gateway.deliveries.around import Surroundings
 from gateway.deliveries.guard import Guard
 from gateway.deliveries.lane import Lane
 from gateway.deliveries.slot import Slot, Spec
-from gateway.destinations import Destinations
+from gateway.destinations.destinations import Destinations
 from gateway.logs import Sparing
 from gateway.store.postgres import DATABASE_GONE
 
@@ -47,8 +47,8 @@ class Deliveries:
                     _LOG.warning("deliveries wait for the database", error=type(error).__name__)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TICK):
-                        await self._destinations.changed.wait()
-                self._destinations.changed.clear()
+                        await self._destinations.changes.happened.wait()
+                self._destinations.changes.happened.clear()
         finally:
             with contextlib.suppress(*_AWAY):
                 await self._stop()

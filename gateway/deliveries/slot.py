@@ -15,7 +15,7 @@ from gateway.deliveries.around import EndsError, LeaseLostError, Surroundings
 from gateway.deliveries.guard import Guard
 from gateway.deliveries.lane import Lane
 from gateway.deliveries.poster import TIMEOUT, Poster
-from gateway.destinations import Destinations
+from gateway.destinations.destinations import Destinations
 from gateway.logs import get_logger, where
 from gateway.store.postgres import DATABASE_GONE
 

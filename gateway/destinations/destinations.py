@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets as random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from domain.destinations import asked, signing
+from domain.destinations import asked, changing, signing
 from domain.destinations.asked import NoDestinationError
-from domain.destinations.model import Destination, Format, Secret, State
-from domain.events import DestinationChanged, Recorded, Undecodable
-from domain.facts import Account, Fact
+from domain.destinations.model import Destination, Format, State
 from gateway.deliveries import pings
 from gateway.deliveries.guard import Guard
 from gateway.deliveries.poster import Answer
+from gateway.destinations.changes import Changes
+from gateway.destinations.redelivery import Redelivery
 from gateway.logs import get_logger
 from gateway.store.destinations import DestinationTable, Overview, Standing
 from gateway.store.log import Log
-from gateway.store.outcomes import InDoubt, NotTaken
-from gateway.store.postgres import DATABASE_GONE, Connection, Pool
+from gateway.store.postgres import Connection, Pool
 
-PATIENCE: Final = 5.0
-OVERLAP: Final = timedelta(hours=24)
-"""How long a secret that was replaced still signs beside the new one."""
-MOST_SECRETS: Final = 5
 SETTINGS: Final = "settings"
-CHANGEABLE: Final = ("name", "url", "filter", "headers")
-
-From = int | Literal["head"]
 
 
 class NameTakenError(Exception):
@@ -68,9 +59,9 @@ class Destinations:
         self._clock = clock
         self._guard = guard
         self._lines = lines
-        self.changed = asyncio.Event()
-        """Set with every change that is made here; others are seen when somebody looks."""
         self._table = DestinationTable(schema, log_id=log.log_id, masters=log.masters)
+        self.changes = Changes(log, clock=clock)
+        self.redelivery = Redelivery(log, pool, self._table, self.changes, clock=clock)
 
     async def all(self) -> list[Destination]:
         """The oldest first."""
@@ -120,6 +111,14 @@ class Destinations:
             raise NoDestinationError("url", f"one that deliveries may go to: {why}")
         return await self._add(wanted, after=await self._beginning(given.get("from", "head")), caller=caller)
 
+    async def _beginning(self, given: object) -> int:
+        head = await self._log.head()
+        if given == "head":
+            return head
+        if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= head + 1:
+            raise NoDestinationError("from", f"head, or a position of the log from 1 to {head + 1}")
+        return given - 1
+
     async def _add(self, wanted: asked.Asked, *, after: int, caller: str) -> Made:
         one = self._new(wanted)
         try:
@@ -127,23 +126,12 @@ class Destinations:
                 await self._table.add(db, one, after=after)
         except asyncpg.UniqueViolationError:
             raise NameTakenError from None
-        await self._tell(one, "added", caller)
+        await self.changes.tell(one, "added", caller)
         return Made(one, one.secrets[0].value)
 
     def _new(self, wanted: asked.Asked) -> Destination:
-        return Destination(
-            id=uuid4(),
-            name=wanted.name,
-            url=wanted.url,
-            format=wanted.format,
-            filter=wanted.filter,
-            state="active",
-            reason=None,
-            revision=1,
-            created_at=self._clock(),
-            secrets=(Secret(wanted.secret or _made(wanted.format)),),
-            headers=wanted.headers,
-        )
+        secret = wanted.secret or _made(wanted.format)
+        return changing.new(wanted, destination=uuid4(), secret=secret, now=self._clock())
 
     async def apply(self, name: str, given: Mapping[str, Any]) -> None:
         """Have a destination as the settings say; its state, and where it stands, remain."""
@@ -153,48 +141,20 @@ class Destinations:
             with contextlib.suppress(NameTakenError):  # another gateway, which starts as well
                 await self._add(wanted, after=await self._log.head(), caller=SETTINGS)
             return
-
-        def changed(one: Destination) -> Destination:
-            if one.secrets[0].value != wanted.secret and wanted.secret:
-                one = self._with_secret(one, wanted.secret)
-            return replace(one, url=wanted.url, headers=wanted.headers, filter=wanted.filter)
-
         if known.format != wanted.format:
             raise NoDestinationError("format", f"{known.format}, as it is: make another destination")
-        await self._changed(known.id, changed, "changed", SETTINGS)
-
-    def _with_secret(self, one: Destination, secret: str) -> Destination:
-        now = self._clock()
-        older = [Secret(old.value, old.until or now + OVERLAP) for old in one.secrets]
-        valid = [old for old in older if old.until and now < old.until and old.value != secret]
-        return replace(one, secrets=(Secret(secret), *valid[: MOST_SECRETS - 1]))
-
-    async def _beginning(self, given: object) -> int:
-        head = await self._log.head()
-        if given == "head":
-            return head
-        if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= head + 1:
-            raise NoDestinationError("from", f"head, or a position of the log from 1 to {head + 1}")
-        return given - 1
+        await self._changed(
+            known.id, lambda one: changing.as_set(one, wanted, now=self._clock()), "changed", SETTINGS
+        )
 
     async def change(self, destination: UUID, given: Mapping[str, Any], *, caller: str) -> Destination | None:
-        """Change some of name, url, filter, headers; None when there is no such destination."""
-        asked.known(given, CHANGEABLE)
+        """Change some of its CHANGEABLE fields; None when there is no such destination."""
+        asked.known(given, changing.CHANGEABLE)
         if "url" in given and (why := await self._guard.refusal(asked.url(given["url"]))):
             raise NoDestinationError("url", f"one that deliveries may go to: {why}")
-
-        def changed(one: Destination) -> Destination:
-            return replace(
-                one,
-                name=asked.name(given.get("name", one.name)),
-                url=given.get("url", one.url),
-                headers=asked.headers(given.get("headers", one.headers)),
-                filter=asked.wanted(given["filter"], one.format, self._lines)
-                if "filter" in given
-                else one.filter,
-            )
-
-        return await self._changed(destination, changed, "changed", caller)
+        return await self._changed(
+            destination, lambda one: changing.changed(one, given, lines=self._lines), "changed", caller
+        )
 
     async def pause(self, destination: UUID, *, caller: str) -> Destination | None:
         """Deliver nothing until it is resumed."""
@@ -211,7 +171,7 @@ class Destinations:
             one = replace(one, state="active", reason=None, revision=one.revision + 1)
             await self._table.change(db, one)
             await self._table.hasten(db, destination, self._clock())
-        await self._tell(one, "resumed", caller)
+        await self.changes.tell(one, "resumed", caller)
         return one
 
     async def stopped(self, one: Destination, state: State, reason: str) -> None:
@@ -233,7 +193,7 @@ class Destinations:
             nonlocal secret
             wanted = given.get("secret")
             secret = asked.secret(wanted, one.format) if wanted is not None else _made(one.format)
-            return self._with_secret(one, secret)
+            return changing.with_secret(one, secret, now=self._clock())
 
         one = await self._changed(destination, rotated, "rotated", caller)
         return Made(one, secret) if one else None
@@ -244,37 +204,8 @@ class Destinations:
             one = await self._table.one(db, destination, lock=True)
             await self._table.remove(db, destination)
         if one is not None:
-            await self._tell(one, "removed", caller)
+            await self.changes.tell(one, "removed", caller)
         return one is not None
-
-    async def redeliver(self, one: Destination, *, after: int, caller: str) -> int:
-        """Deliver everything after a position again, in order; how many events are looked at."""
-        head = await self._log.head()
-        async with self._pool.acquire() as db, db.transaction():
-            await self._table.one(db, one.id, lock=True)
-            await self._table.go_back(db, one.id, after=after)
-        await self._tell(one, "redelivered", caller, position=after + 1)
-        return max(0, head - after)
-
-    async def redeliver_failed(self, one: Destination, *, caller: str) -> int:
-        """Try the dead letters again; how many there were."""
-        async with self._pool.acquire() as db, db.transaction():
-            await self._table.one(db, one.id, lock=True)
-            count = await self._table.revive(db, one.id, self._clock())
-        await self._tell(one, "redelivered", caller)
-        return count
-
-    async def before(self, at: datetime) -> int:
-        """The last position that was recorded before a time; positions and times grow together."""
-        low, high = 0, await self._log.head()
-        while low < high:
-            middle = (low + high + 1) // 2
-            found = await self._log.after(middle - 1, 1)
-            if found and (recorded := _recorded_at(found[0])) is not None and recorded < at:
-                low = middle
-            else:
-                high = middle - 1
-        return low
 
     async def _changed(
         self,
@@ -292,37 +223,10 @@ class Destinations:
         except asyncpg.UniqueViolationError:
             raise NameTakenError from None
         new = replace(new, revision=new.revision + 1)
-        await self._tell(new, event, caller)
+        await self.changes.tell(new, event, caller)
         return new
-
-    async def _tell(
-        self, one: Destination, event: str, caller: str | None, *, position: int | None = None
-    ) -> None:
-        public = {
-            "destination": str(one.id),
-            "name": one.name,
-            "event": event,
-            "state": one.state,
-            "reason": one.reason,
-            "caller": caller,
-            "position": position,
-        }
-        self.changed.set()
-        told = {name: value for name, value in public.items() if value is not None}
-        fact = Fact(DestinationChanged, None, Account("destinations"), uuid4(), self._clock(), told)
-        try:
-            await self._log.record([fact], patience=PATIENCE)
-        except (NotTaken, InDoubt, *DATABASE_GONE) as error:
-            # It is done, and a secret that was made is shown only now.
-            get_logger().error(
-                "a change of a destination is not in the log", event_name=event, error=type(error).__name__
-            )
 
 
 def _made(form: Format) -> str:
     """A secret as the format has it: WhatsApp's app secrets are 32 hexadecimal digits."""
     return random.token_hex(16) if form == "whatsapp" else signing.made_secret(random.token_bytes(32))
-
-
-def _recorded_at(item: Recorded | Undecodable) -> datetime | None:
-    return item.event.timestamp if isinstance(item, Recorded) else None

@@ -1,0 +1,64 @@
+"""Deliver again, on an operator's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from domain.destinations.model import Destination
+from domain.events import Recorded
+from gateway.destinations.changes import Changes
+from gateway.store.destinations import DestinationTable
+from gateway.store.log import Log
+from gateway.store.postgres import Pool
+
+
+class Redelivery:
+    """Orders to deliver again; the lanes obey them (`back_to`, docs/decisions.md)."""
+
+    def __init__(
+        self,
+        log: Log,
+        pool: Pool,
+        table: DestinationTable,
+        changes: Changes,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._log = log
+        self._pool = pool
+        self._table = table
+        self._changes = changes
+        self._clock = clock
+
+    async def everything(self, one: Destination, *, after: int, caller: str) -> int:
+        """Deliver everything after a position again, in order; how many events are looked at."""
+        head = await self._log.head()
+        async with self._pool.acquire() as db, db.transaction():
+            await self._table.one(db, one.id, lock=True)
+            await self._table.go_back(db, one.id, after=after)
+        await self._changes.tell(one, "redelivered", caller, position=after + 1)
+        return max(0, head - after)
+
+    async def failed(self, one: Destination, *, caller: str) -> int:
+        """Try the dead letters again; how many there were."""
+        async with self._pool.acquire() as db, db.transaction():
+            await self._table.one(db, one.id, lock=True)
+            count = await self._table.revive(db, one.id, self._clock())
+        await self._changes.tell(one, "redelivered", caller)
+        return count
+
+    async def position_before(self, at: datetime) -> int:
+        """The last position that was recorded before a time; positions and times grow together."""
+        low, high = 0, await self._log.head()
+        while low < high:
+            middle = (low + high + 1) // 2
+            if await self._is_before(middle, at):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    async def _is_before(self, position: int, at: datetime) -> bool:
+        found = await self._log.after(position - 1, 1)
+        return bool(found) and isinstance(found[0], Recorded) and found[0].event.timestamp < at
