@@ -35,7 +35,7 @@ from gateway.reports.billing import Bills
 from gateway.retention import forget_old_content
 from gateway.sends.recovery import Recovery
 from gateway.sends.settler import Settler
-from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.settings import Settings, SettingsError
 from gateway.store.deliveries import CONNECTIONS, DeliveryTables
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
@@ -141,8 +141,7 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
     schema = settings.schema_name
     async with contextlib.AsyncExitStack() as stack:
         pool, log = await stack.enter_async_context(opened(settings, databases))
-        token = settings.access_token.get_secret_value() if settings.access_token else ""
-        upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
+        upstream = Upstream(settings.upstream_url, settings.token, timeout=settings.upstream_timeout)
         stack.push_async_callback(upstream.close)
         tail = await stack.enter_async_context(Tail.open(databases.url, pool, schema))
         runner = Runner(catalogue.projections(schema), pool, tail, schema=schema)
@@ -316,5 +315,4 @@ def databases_of(settings: Settings) -> Databases:
         raise ValueError("no LEDGERLINE_DATABASE_URL: the embedded server has to be started first")
     url = settings.database_url.get_secret_value()
     admin = settings.admin_database_url.get_secret_value() if settings.admin_database_url else url
-    keys = tuple(master_key_bytes(key.get_secret_value()) for key in settings.master_key)
-    return Databases(url, admin, keys)
+    return Databases(url, admin, settings.master_keys)

@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import orjson
 
-from gateway import settings as configuration
-from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.settings import Settings, SettingsError
+from gateway.settings.loading import load, warnings
+from gateway.settings.needs import missing
 from gateway.store.keyring import WrongMasterKeyError
 from gateway.store.log import opens
 from gateway.store.postgres import DATABASE_GONE, connect
@@ -25,16 +26,16 @@ Finding = tuple[bool, str]
 async def examine(given: dict[str, Any], *, say: Callable[[str], None]) -> int:
     """Say what was found; 0 when all is well, 1 otherwise."""
     try:
-        settings = configuration.load(**given)
+        settings = load(**given)
     except SettingsError as error:
         for problem in error.problems:
             say(f"wrong    {problem}")
         return 1
     healthy = True
-    for problem in configuration.missing(settings):
+    for problem in missing(dict(settings)):
         healthy = False
         say(f"missing  {problem}")
-    for warning in configuration.warnings(settings):
+    for warning in warnings(settings):
         say(f"warning  {warning}")
     async with aclosing(_findings(settings)) as findings:
         async for well, text in findings:
@@ -54,8 +55,7 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding, None]:
             yield await _log(settings)
     if store := store_of(settings):
         yield await _vault(store)
-    token = settings.access_token.get_secret_value() if settings.access_token else ""
-    upstream = Upstream(settings.upstream_url, token, timeout=settings.upstream_timeout)
+    upstream = Upstream(settings.upstream_url, settings.token, timeout=settings.upstream_timeout)
     try:
         for line in settings.lines:
             asked = await upstream.get(f"{GRAPH_VERSION}/{line}", {"fields": "id,quality_rating"})
@@ -85,11 +85,10 @@ async def _database(name: str, url: str) -> Finding:
 
 async def _log(settings: Settings) -> Finding:
     url = settings.database_url.get_secret_value() if settings.database_url else ""
-    keys = [master_key_bytes(key.get_secret_value()) for key in settings.master_key]
     try:
         db = await connect(url, settings.schema_name)
         try:
-            begun = await opens(db, settings.schema_name, master_keys=keys)
+            begun = await opens(db, settings.schema_name, master_keys=settings.master_keys)
         finally:
             await db.close()
     except WrongMasterKeyError:

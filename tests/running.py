@@ -25,7 +25,8 @@ from gateway.gateway import GATEWAY, Gateway
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.simulator import Simulator, create_simulator
-from gateway.settings import Settings, load
+from gateway.settings import Settings
+from gateway.settings.loading import load
 
 LINE = sandboxed.LINE
 ANN = "447700900123"

@@ -13,7 +13,7 @@ import time
 
 from benchmarks.history.loading import Where, load
 from benchmarks.history.plan import Plan
-from gateway.settings import master_key_bytes
+from gateway.settings.values import master_key_bytes
 from gateway.store.migrate import migrate
 from projections import catalogue
 

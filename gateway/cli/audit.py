@@ -13,12 +13,12 @@ from uuid import UUID
 import cyclopts
 
 from gateway import audit as auditing
-from gateway import settings as configuration
 from gateway.app import Databases, utc_now
 from gateway.cli.database import databases_for
 from gateway.cli.terminal import DataDir, given, run, say
 from gateway.sends import settler
 from gateway.settings import Settings
+from gateway.settings.loading import load
 
 SendId = Annotated[str, cyclopts.Parameter(help="The Ledgerline-Send-Id of the answer.")]
 
@@ -33,7 +33,7 @@ def explain(send_id: SendId, *, data_dir: DataDir = None) -> None:
     except ValueError:
         wrong = f"{send_id!r} is no send_id: that is the UUID in the answer's Ledgerline-Send-Id"
         raise auditing.AuditError(wrong) from None
-    run(_explain(configuration.load(**given(data_dir)), wanted))
+    run(_explain(load(**given(data_dir)), wanted))
 
 
 async def _explain(settings: Settings, send_id: UUID) -> None:
@@ -48,7 +48,7 @@ def verify(
     """Check with --log that nothing is missing, doubled or out of place; exit code 1 where something is."""
     if not log:
         raise auditing.AuditError("say what to verify: --log")
-    run(_verify(configuration.load(**given(data_dir))))
+    run(_verify(load(**given(data_dir))))
 
 
 @app.command
@@ -64,7 +64,7 @@ def export(
 
     What is sealed stays sealed. --open adds names, numbers and texts in the clear: guard the folder.
     """
-    settings = configuration.load(**given(data_dir))
+    settings = load(**given(data_dir))
     run(_export(settings, out, from_position, to_position, opened=open_))
 
 

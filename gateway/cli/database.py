@@ -10,11 +10,13 @@ from typing import Final
 
 import asyncpg
 
-from gateway import settings as configuration
 from gateway.app import Databases, databases_of, opened, utc_now
 from gateway.cli.terminal import CannotStartError, given, say
 from gateway.sandbox.clock import SandboxClock
-from gateway.settings import Settings, SettingsError, master_key_bytes
+from gateway.settings import Settings, SettingsError
+from gateway.settings.loading import load
+from gateway.settings.needs import log_missing
+from gateway.settings.values import master_key_bytes
 from gateway.store.embedded import Embedded, master_key
 from gateway.store.log import Log
 from gateway.store.postgres import DATABASE_GONE, Pool
@@ -25,8 +27,8 @@ SANDBOX_CLOCK: Final = "sandbox-clock"
 
 def settings_for_log(data_dir: Path | None) -> Settings:
     """The settings of a command that needs the log and nothing else. Raises SettingsError."""
-    settings = configuration.load(**given(data_dir))
-    if lacking := configuration.log_missing(settings):
+    settings = load(**given(data_dir))
+    if lacking := log_missing(dict(settings)):
         raise SettingsError(lacking)
     return settings
 
@@ -58,9 +60,8 @@ async def databases_for(settings: Settings) -> AsyncIterator[Databases]:
     except OSError as error:
         raise CannotStartError(f"{error.filename or settings.data_dir}: {error.strerror}") from None
     try:
-        own = [key.get_secret_value() for key in settings.master_key]
-        keys = own or [master_key(settings.data_dir)]
-        yield Databases(server.url, server.url, tuple(master_key_bytes(key) for key in keys))
+        keys = settings.master_keys or (master_key_bytes(master_key(settings.data_dir)),)
+        yield Databases(server.url, server.url, keys)
     finally:
         await server.stop()
 

@@ -10,13 +10,13 @@ from typing import Annotated, Final
 import cyclopts
 
 from gateway import replay
-from gateway import settings as configuration
 from gateway.app import Databases
 from gateway.cli.database import databases_for, usable_database
 from gateway.cli.progress import Progress
 from gateway.cli.terminal import CannotStartError, DataDir, given, run, say
 from gateway.replay import Where
 from gateway.settings import Settings
+from gateway.settings.loading import load
 from gateway.store.migrate import migrate
 from gateway.store.postgres import connect_pool
 from projections import catalogue
@@ -49,7 +49,7 @@ def rebuild(
     """
     if bool(names) == all_:
         raise CannotStartError("say which projections (window_v2 …), or --all")
-    settings = configuration.load(**given(data_dir))
+    settings = load(**given(data_dir))
     wanted = _named(names, settings)
     run(_drop_old(settings, wanted) if drop_old else _rebuild(settings, wanted, diff=diff, workers=workers))
 
@@ -57,7 +57,7 @@ def rebuild(
 @app.command
 def checksum(*names: str, data_dir: DataDir = None) -> None:
     """Say what each projection holds: position, rows, SHA-256. The same for the same log."""
-    settings = configuration.load(**given(data_dir))
+    settings = load(**given(data_dir))
     run(_checksum(settings, _named(names, settings)))
 
 

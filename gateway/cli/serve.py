@@ -17,7 +17,6 @@ import cyclopts
 from aiohttp import web
 
 from gateway import sandbox as sandboxed
-from gateway import settings as configuration
 from gateway.app import create_app
 from gateway.cli.database import SANDBOX_CLOCK, databases_for, usable_database
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
@@ -27,6 +26,8 @@ from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.simulator import create_simulator
 from gateway.settings import Settings, SettingsError
+from gateway.settings.loading import load, warnings
+from gateway.settings.needs import missing
 from gateway.store.embedded import EmbeddedError
 from gateway.store.keyring import WrongMasterKeyError
 
@@ -60,10 +61,10 @@ def serve(
     if sandbox and workers > 1:
         raise CannotStartError("--sandbox has its simulator in the one process: leave --workers out")
     own = dict(sandboxed.SETTINGS) if sandbox else {}
-    settings = configuration.load(**given(data_dir) | own)
-    for warning in configuration.warnings(settings):
+    settings = load(**given(data_dir) | own)
+    for warning in warnings(settings):
         say(f"warning: {warning}")
-    if lacking := configuration.missing(settings):
+    if lacking := missing(dict(settings)):
         raise SettingsError(lacking)
     if workers > 1:
         say(f"Ledgerline listens on http://{host}:{port} with {workers} workers")

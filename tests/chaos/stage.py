@@ -21,7 +21,7 @@ from gateway.app import Databases, create_app
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.simulator import Simulator, create_simulator
-from gateway.settings import load
+from gateway.settings.loading import load
 from gateway.store.embedded import Embedded
 
 LONG = "CHAOS_LONG" in os.environ

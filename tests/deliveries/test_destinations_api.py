@@ -16,7 +16,8 @@ import pytest
 from running import ANN, MASTER_KEY, Running, Start, until
 from sinks import Delivery, Sink, added, sink
 
-from gateway.settings import SettingsError, load
+from gateway.settings import SettingsError
+from gateway.settings.loading import load
 
 SECRETS = ("the-app-secret", "the-token")
 LEDGERLINE = Path(sys.executable).parent / "ledgerline"

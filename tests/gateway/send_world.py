@@ -30,7 +30,7 @@ from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.simulator import Simulator, create_simulator
 from gateway.sends import settler
-from gateway.settings import load
+from gateway.settings.loading import load
 
 WEBHOOK = "/webhooks/whatsapp"
 SIGNATURE = "X-Hub-Signature-256"

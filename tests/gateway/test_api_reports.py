@@ -13,7 +13,7 @@ from running import ANN, LINE, Running, Start
 
 from gateway import sandbox
 from gateway.app import Databases, create_app
-from gateway.settings import load
+from gateway.settings.loading import load
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 OTHER_LINE = "106000000000001"

@@ -9,7 +9,7 @@ from gateway.app import utc_now
 from gateway.cli.database import SANDBOX_CLOCK, now_of
 from gateway.cli.reporting import asked_for
 from gateway.sandbox.clock import SandboxClock
-from gateway.settings import load
+from gateway.settings.loading import load
 
 YEAR = timedelta(days=366)
 

@@ -12,7 +12,7 @@ import pytest
 from running import ANN, LINE, Running, Start, until
 
 from gateway import sandbox
-from gateway.settings import load
+from gateway.settings.loading import load
 
 OTHER_LINE = "106000000000001"
 FULL = f"sandbox:{sandbox.API_KEY}:send+read+content+admin"

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.auth import parse_key
-from gateway.settings import Settings, SettingsError, load, missing, warnings
+from gateway.settings import Settings, SettingsError
+from gateway.settings.loading import load, warnings
+from gateway.settings.needs import missing
 
 KEY = base64.b64encode(bytes(32)).decode()
 OTHER_KEY = base64.b64encode(bytes(range(32))).decode()
@@ -134,11 +136,11 @@ def test_a_line_may_have_its_own_policy_and_margin() -> None:
 
 
 def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [text.split()[0] for text in missing(load())] == [f"LEDGERLINE_{name}" for name in NEEDED]
+    assert [text.split()[0] for text in missing(dict(load()))] == [f"LEDGERLINE_{name}" for name in NEEDED]
     variables(monkeypatch, **NEEDED)
-    assert missing(load()) == []
+    assert missing(dict(load())) == []
     variables(monkeypatch, DATABASE_URL="postgresql://db/x")
-    assert missing(load()) == ["LEDGERLINE_MASTER_KEY is missing: 32 random bytes in base64"]
+    assert missing(dict(load())) == ["LEDGERLINE_MASTER_KEY is missing: 32 random bytes in base64"]
 
 
 def test_all_that_is_wrong_or_missing_or_unknown_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,4 +257,4 @@ def test_a_vault_is_a_folder_or_a_bucket(value: str, monkeypatch: pytest.MonkeyP
 
 def test_half_a_pair_of_s3_keys_is_missing_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     variables(monkeypatch, VAULT_S3_KEY_ID="id")
-    assert any("VAULT_S3_KEY_ID is half of a pair" in problem for problem in missing(load()))
+    assert any("VAULT_S3_KEY_ID is half of a pair" in problem for problem in missing(dict(load())))
