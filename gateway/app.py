@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from aiohttp import web
 
 from domain.destinations.asked import NoDestinationError
 from domain.openers import DEFAULT
-from gateway import api, bodies, cloud, errors, health, onprem, onprem_users, webhook
+from gateway import api, cloud, health, onprem, onprem_users, webhook
 from gateway.auth import Keys
 from gateway.deliveries.around import Surroundings
 from gateway.deliveries.engine import Deliveries
@@ -26,8 +25,9 @@ from gateway.deliveries.rendering import Rendering
 from gateway.destinations.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
-from gateway.logs import get_logger, where
+from gateway.logs import get_logger
 from gateway.metrics import Metrics
+from gateway.middleware import in_dialect
 from gateway.numbers import Numbers
 from gateway.passing import media, onprem_media, passthrough
 from gateway.replay import Where, change_over
@@ -39,8 +39,7 @@ from gateway.settings import Settings, SettingsError
 from gateway.store.deliveries import CONNECTIONS, DeliveryTables
 from gateway.store.log import Log
 from gateway.store.migrate import migrate
-from gateway.store.outcomes import NotTaken
-from gateway.store.postgres import DATABASE_GONE, Pool, connect_pool
+from gateway.store.postgres import Pool, connect_pool
 from gateway.store.tail import Tail
 from gateway.template_sync import TemplateSync
 from gateway.templates import Templates
@@ -144,50 +143,8 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
         upstream = Upstream(settings.upstream_url, settings.token, timeout=settings.upstream_timeout)
         stack.push_async_callback(upstream.close)
         tail = await stack.enter_async_context(Tail.open(databases.url, pool, schema))
-        runner = Runner(catalogue.projections(schema), pool, tail, schema=schema)
-        metrics, messages, templates = Metrics(), Messages(schema), TemplatesProjection(schema)
-        settler = Settler(
-            log, pool, messages, clock=clock, metrics=metrics, timeout=settings.upstream_timeout
-        )
-        template_sync = TemplateSync(
-            settings.waba,
-            upstream=upstream,
-            projection=templates,
-            log=log,
-            pool=pool,
-            clock=clock,
-            metrics=metrics,
-        )
         guard = Guard(networks(settings.destinations_private))
-        store = store_of(settings)
-        gateway = Gateway(
-            settings=settings,
-            clock=clock,
-            log=log,
-            pool=pool,
-            upstream=upstream,
-            keys=Keys(settings.api_keys),
-            windows=WindowProjection(schema),
-            messages=messages,
-            lives=Lives(pool, schema),
-            counts=CountsProjection(schema),
-            observed=ObservedProjection(schema),
-            delivery=Delivery(schema),
-            refusals=Refusals(schema),
-            bills=Bills(pool, schema, currency=settings.currency, time_zone=settings.time_zone),
-            lines=Lines(schema),
-            templates=Templates(templates, log, pool, sync=template_sync),
-            template_sync=template_sync,
-            numbers=Numbers(upstream),
-            runner=runner,
-            tail=tail,
-            settler=settler,
-            destinations=Destinations(log, pool, schema, clock=clock, guard=guard, lines=settings.lines),
-            openers=DEFAULT.with_overrides(settings.openers),
-            words=settings.words,
-            metrics=metrics,
-            vault=Vault(store, log, pool, schema) if store else None,
-        )
+        gateway = _made(settings, clock, pool, log, upstream, tail, guard)
         for name, given in settings.destination.items():
             await _apply(gateway.destinations, name, given)
         own = await stack.enter_async_context(connect_pool(databases.url, schema, size=CONNECTIONS))
@@ -198,6 +155,52 @@ async def running(settings: Settings, databases: Databases, clock: Clock) -> Asy
             yield gateway
         finally:
             await _drain(gateway)
+
+
+def _made(
+    settings: Settings, clock: Clock, pool: Pool, log: Log, upstream: Upstream, tail: Tail, guard: Guard
+) -> Gateway:
+    """All parts of a gateway on what is open."""
+    schema, timeout = settings.schema_name, settings.upstream_timeout
+    metrics, messages, templates = Metrics(), Messages(schema), TemplatesProjection(schema)
+    template_sync = TemplateSync(
+        settings.waba,
+        upstream=upstream,
+        projection=templates,
+        log=log,
+        pool=pool,
+        clock=clock,
+        metrics=metrics,
+    )
+    store = store_of(settings)
+    return Gateway(
+        settings=settings,
+        clock=clock,
+        log=log,
+        pool=pool,
+        upstream=upstream,
+        keys=Keys(settings.api_keys),
+        windows=WindowProjection(schema),
+        messages=messages,
+        lives=Lives(pool, schema),
+        counts=CountsProjection(schema),
+        observed=ObservedProjection(schema),
+        delivery=Delivery(schema),
+        refusals=Refusals(schema),
+        bills=Bills(pool, schema, currency=settings.currency, time_zone=settings.time_zone),
+        lines=Lines(schema),
+        templates=Templates(templates, log, pool, sync=template_sync),
+        template_sync=template_sync,
+        numbers=Numbers(upstream),
+        runner=Runner(catalogue.projections(schema), pool, tail, schema=schema),
+        tail=tail,
+        settler=Settler(log, pool, messages, clock=clock, metrics=metrics, timeout=timeout),
+        destinations=Destinations(log, pool, schema, clock=clock, guard=guard, lines=settings.lines),
+        openers=DEFAULT.with_overrides(settings.openers),
+        words=settings.words,
+        metrics=metrics,
+        vault=Vault(store, log, pool, schema) if store else None,
+    )
 
 
 def _works(gateway: Gateway) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -270,43 +273,6 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@web.middleware
-async def in_dialect(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever goes wrong is answered in the dialect of the path; what ends by itself is timed."""
-    started = time.perf_counter()
-    with bodies.in_time(request) as deadline:
-        answer = await _answer(request, handler)
-    if deadline is not None and deadline.is_past and not answer.prepared:
-        answer.force_close()
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unknown"
-    gateway = request.app.get(GATEWAY)
-    if gateway is not None and answer.content_type != "text/event-stream":
-        took = time.perf_counter() - started
-        gateway.metrics.request(request.method, route, answer.status).observe(took)
-    return answer
-
-
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except errors.ProblemError as error:
-        return error.answer
-    except web.HTTPException as error:
-        return errors.in_dialect(request.path, error.status, error.text or error.reason)
-    except NotTaken:
-        return errors.in_dialect(request.path, 503, "The gateway is overloaded.", retry_after=2)
-    except DATABASE_GONE as error:
-        get_logger().warning("database gone", error=type(error).__name__)
-        return errors.in_dialect(request.path, 503, "The database does not answer.", retry_after=2)
-    except Exception as error:  # noqa: BLE001 - the last resort: answered and logged without the text
-        get_logger().error("unexpected", error=type(error).__name__, where=where(error))
-        return errors.in_dialect(request.path, 500, "Something went wrong in the gateway; it is logged.")
 
 
 def databases_of(settings: Settings) -> Databases:
