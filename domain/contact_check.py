@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.outbound import ONPREM, Malformed, digits_of, json_object
+from domain.outbound.body import json_object
+from domain.outbound.request import ONPREM, Malformed
+from domain.outbound.whom import digits_of
 
 
 @dataclass(frozen=True, slots=True)
