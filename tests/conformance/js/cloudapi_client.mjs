@@ -1,14 +1,12 @@
 // @whatsapp-cloudapi/client: every type it offers.
 import * as client from "@whatsapp-cloudapi/client";
 
-import { attempt, picture, world } from "./harness.mjs";
+import { attempt, link, picture, sends, world } from "./harness.mjs";
 
 const { url: baseUrl, key: accessToken, line: from, ann, bob, message } = world;
 const account = { accessToken, from, baseUrl };
 const toAnn = { ...account, to: ann };
 const toBob = { ...account, to: bob };
-
-const sends = async (name, work) => attempt(name, async () => (await work()).messages[0].id);
 
 await attempt("refused", () => client.sendTextMessage({ ...toBob, text: "On its way." }));
 await attempt("wrong key", () => client.sendTextMessage({ ...toAnn, accessToken: "wrong", text: "?" }));
@@ -28,7 +26,7 @@ await sends("list", () =>
   }),
 );
 await sends("link button", () =>
-  client.sendCTAURLMessage({ ...toAnn, bodyText, buttonText: "Open", url: "https://shop.example/" }),
+  client.sendCTAURLMessage({ ...toAnn, bodyText, buttonText: "Open", url: link("") }),
 );
 await sends("flow", () =>
   client.sendFlowMessage({
@@ -53,7 +51,7 @@ const sendTemplate = (templateName, ...components) =>
 const template = (name, ...components) => sends(name, () => sendTemplate("order_update", ...components));
 const header = (type, value) => ({ type: "header", parameters: [{ type, [type]: value }] });
 const button = (sub_type, ...parameters) => ({ type: "button", sub_type, index: 0, parameters });
-const link = (path) => ({ link: `https://shop.example/${path}` });
+const file = (path) => ({ link: link(path) });
 await template("template text", header("text", "Hello"), {
   type: "body",
   parameters: [{ type: "text", text: "A-1042" }],
@@ -76,9 +74,9 @@ await template("template amount and date", {
     { type: "date_time", date_time: { fallback_value: "Monday" } },
   ],
 });
-await template("template image", header("image", link("a.png")));
-await template("template video", header("video", link("a.mp4")));
-await template("template document", header("document", link("a.pdf")));
+await template("template image", header("image", file("a.png")));
+await template("template video", header("video", file("a.mp4")));
+await template("template document", header("document", file("a.pdf")));
 await template(
   "template location",
   header("location", { latitude: "51.5", longitude: "-0.12", name: "Shop", address: "High Street" }),

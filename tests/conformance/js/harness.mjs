@@ -15,6 +15,12 @@ export async function attempt(name, work) {
   return outcome.value;
 }
 
+/** Try a send of a client that hands over WhatsApp's answer as it came: the id in it. */
+export const sends = (name, work) => attempt(name, async () => (await work()).messages[0].id);
+
+/** An address in a message; nobody looks there. */
+export const link = (path) => `https://shop.example/${path}`;
+
 function described(error) {
   const { name, message, code, category, httpStatus, details } = error;
   return { class: error.constructor.name, name, message, code, category, httpStatus, details };

@@ -1,15 +1,12 @@
 // @kapso/whatsapp-cloud-api: every type it offers.
 import { WhatsAppClient } from "@kapso/whatsapp-cloud-api";
 
-import { attempt, digest, picture, world } from "./harness.mjs";
+import { attempt, digest, link, picture, sends, world } from "./harness.mjs";
 
 const { url, key, line: phoneNumberId, account: businessAccountId, ann, bob, message } = world;
 const client = new WhatsAppClient({ baseUrl: url, accessToken: key });
 const { messages, media, templates, phoneNumbers, flows } = client;
 const toAnn = { phoneNumberId, to: ann };
-
-const sends = async (name, work) => attempt(name, async () => (await work()).messages[0].id);
-const link = (path) => `https://shop.example/${path}`;
 
 await attempt("refused", () => messages.sendText({ phoneNumberId, to: bob, body: "On its way." }));
 await attempt("wrong key", () =>

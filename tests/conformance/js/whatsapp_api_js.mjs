@@ -2,7 +2,7 @@
 import { WhatsAppAPI } from "whatsapp-api-js";
 import * as m from "whatsapp-api-js/messages";
 
-import { attempt, digest, picture, world } from "./harness.mjs";
+import { attempt, digest, link, picture, world } from "./harness.mjs";
 
 const { url, key, line, ann, bob, message } = world;
 const ours = (input, init) => fetch(String(input).replace("https://graph.facebook.com", url), init);
@@ -14,7 +14,6 @@ const sends = (name, content, context, data, to = ann) =>
     const answer = await api.sendMessage(line, to, content(), context, data);
     return answer.messages?.[0].id ?? answer;
   });
-const link = (path) => `https://shop.example/${path}`;
 
 await attempt("refused", () => api.sendMessage(line, bob, new m.Text("On its way.")));
 await attempt("wrong key", () => client("wrong").sendMessage(line, ann, new m.Text("?")));
