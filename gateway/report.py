@@ -116,20 +116,27 @@ async def closed(pool: Pool, settings: Settings, month: date, *, by: str, now: d
 async def reconciled(pool: Pool, settings: Settings, asked: Asked) -> Body:
     """Our charges against WhatsApp's pricing of each message."""
     bills, differences = await _bills(pool, settings), Differences()
-    as_of = await bills.visit(billing_api.days_of(asked), differences.see)
-    return head(as_of, asked) | {"currency": settings.currency} | differences.shown()
+    async with bills.reading(billing_api.days_of(asked)) as reading:
+        async for charge in reading.charges():
+            differences.see(charge)
+    return head(reading.as_of, asked) | {"currency": settings.currency} | differences.shown()
 
 
 async def compared(pool: Pool, settings: Settings, asked: Asked, told: Mapping[Told, Point]) -> Body:
     """Our charges against WhatsApp's pricing analytics; `outside`: messages that it tells of other days."""
     bills, days = await _bills(pool, settings), billing_api.days_of(asked)
     comparison = Comparison(_within(told, asked))
-    as_of = await bills.visit(days, comparison.see, comparison.name)
+    async with bills.reading(days) as reading:
+        async for charge in reading.charges():
+            comparison.see(charge)
+        if comparison.has_excess:
+            async for charge in reading.charges():
+                comparison.name(charge)
     if comparison.has_lost:
         comparison.miss(await bills.undelivered(days))
     outside = sum(point.volume for point in told.values()) - comparison.volume_told
     about = {"currency": settings.currency, "outside": outside}
-    return head(as_of, asked) | about | comparison.shown()
+    return head(reading.as_of, asked) | about | comparison.shown()
 
 
 def _within(told: Mapping[Told, Point], asked: Asked) -> dict[Told, Point]:

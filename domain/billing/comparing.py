@@ -40,7 +40,7 @@ class _Names:
 
 
 class Comparison:
-    """Shown every charge twice: `see` them all, then `name` them all."""
+    """Shown every charge: `see` them all; then `name` them all where it `has_excess`."""
 
     def __init__(self, told: Mapping[Told, Point]) -> None:
         self._told = told
@@ -77,6 +77,11 @@ class Comparison:
                 names.evident.append(charge)
         elif len(names.others) < most:
             names.others.append(charge)
+
+    @property
+    def has_excess(self) -> bool:
+        """Whether a row has more than WhatsApp told; then `name`, once more, every charge."""
+        return any(self._difference(place) > 0 for place in self._caused())
 
     @property
     def has_lost(self) -> bool:

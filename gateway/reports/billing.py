@@ -60,6 +60,14 @@ class Standing:
     """Events up to there that could not be folded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Charges in order, the same ones however often they are read."""
+
+    as_of: int
+    charges: Callable[[], AsyncGenerator[Charge, None]]
+
+
 class Bills:
     """The billing report of one account."""
 
@@ -106,13 +114,11 @@ class Bills:
         async with self._standing(as_of) as standing:
             return standing.as_of, await _page(self._accruals(standing, days), wanted, after, limit)
 
-    async def visit(self, days: Days, *sees: Callable[[Charge], None]) -> int:
-        """Show every charge of the days, in order, to one after the other; as of where."""
+    @contextlib.asynccontextmanager
+    async def reading(self, days: Days) -> AsyncIterator[Reading]:
+        """The charges of the days, for as long as it is open."""
         async with self._standing(None) as standing:
-            for see in sees:
-                async for charge in self._charges(standing, days):
-                    see(charge)
-        return standing.as_of
+            yield Reading(standing.as_of, lambda: self._charges(standing, days))
 
     async def undelivered(self, days: Days) -> list[Charge]:
         """Sends that WhatsApp took in the days, not known to have been delivered or to have failed."""

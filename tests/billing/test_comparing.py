@@ -30,7 +30,7 @@ def compared(found: list[Charge], told: dict[Told, Point]) -> Comparison:
     comparison = Comparison(told)
     for charge in found:
         comparison.see(charge)
-    for charge in found:
+    for charge in found if comparison.has_excess else ():
         comparison.name(charge)
     return comparison
 

@@ -79,7 +79,7 @@ def compared(told: dict[Told, Point], found: list[Charge], lost: Sequence[Charge
     comparison = Comparison(told)
     for charge in found:
         comparison.see(charge)
-    for charge in found:
+    for charge in found if comparison.has_excess else ():
         comparison.name(charge)
     comparison.miss(lost)
     return comparison.shown()
