@@ -1,4 +1,4 @@
-"""What the faces say of a send, whatever their dialect."""
+"""What the faces say, whatever their dialect."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def unknown(send_id: UUID) -> str:
         "WhatsApp's answer was lost: the message may have been sent, so do not send again. "
         f"Its state: GET /api/messages/{send_id}"
     )
+
+
+def not_reached(path: str) -> web.Response:
+    """What a caller hears when nothing was done, or only read, in the dialect of `path`."""
+    return errors.in_dialect(path, 503, "WhatsApp did not answer. This may be repeated.", retry_after=2)
 
 
 def not_posted(path: str, why: str, send_id: UUID | None, outcome: str) -> web.Response:

@@ -63,9 +63,7 @@ def _read(outcome: upstream.Outcome) -> web.Response:
         case upstream.Answered(status, body):
             return web.Response(body=body, status=status, content_type="application/json")
         case upstream.NotSent() | upstream.Lost():
-            return errors.in_dialect(
-                "/v", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2
-            )
+            return answers.not_reached("/v")
 
 
 def render(answer: send.Answer) -> web.Response:

@@ -123,9 +123,7 @@ def _read(outcome: upstream.Outcome) -> web.Response:
         case upstream.Answered(status, body):
             return _read_refused(status, body)
         case upstream.NotSent() | upstream.Lost():
-            return errors.in_dialect(
-                "/v1/", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2
-            )
+            return answers.not_reached("/v1/")
         case _:
             assert_never(outcome)
 

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.ids import Ids
-from gateway import errors
+from gateway import answers, errors
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY
@@ -39,7 +39,7 @@ async def looked_up(request: web.Request, response: aiohttp.ClientResponse) -> w
         async with response:
             body = await response.read()
     except (aiohttp.ClientError, TimeoutError, OSError):
-        return relay.not_reached()
+        return answers.not_reached("/v")
     headers = relay.answered(response)
     if response.method != hdrs.METH_HEAD:
         headers.pop(hdrs.CONTENT_LENGTH, None)
@@ -76,7 +76,7 @@ async def download(request: web.Request) -> web.StreamResponse:
         request.method, URL(url, encoded=True), headers=relay.asked(request)
     )
     if isinstance(response, NotSent | Lost):
-        return relay.not_reached()
+        return answers.not_reached("/v")
     if relay.redirects(response):
         response.release()
         return relay.redirected()

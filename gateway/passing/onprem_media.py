@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from domain.graph_errors import cloud_to_onprem
-from gateway import bodies, errors, onprem
+from gateway import answers, bodies, errors, onprem
 from gateway.access import caller_of
 from gateway.auth import ApiKey, Scope
 from gateway.gateway import GATEWAY, Gateway
@@ -67,7 +67,7 @@ async def fetch(request: web.Request) -> web.StreamResponse:
         request.method, URL(url, encoded=True), headers=relay.asked(request)
     )
     if isinstance(response, NotSent | Lost):
-        return _not_reached()
+        return answers.not_reached("/v1/")
     if response.status >= 300:  # noqa: PLR2004 - HTTP
         response.release()
         return _failed(response.status, {})
@@ -105,7 +105,7 @@ async def _about(gateway: Gateway, media_id: str, line: str) -> dict[str, Any]:
     """What WhatsApp says of a media file of the line. Raises ProblemError where the id names none."""
     outcome = await gateway.upstream.get(f"{GRAPH_VERSION}/{media_id}", {"phone_number_id": line})
     if not isinstance(outcome, Answered):
-        raise errors.ProblemError(_not_reached())
+        raise errors.ProblemError(answers.not_reached("/v1/"))
     about = _object(outcome.body)
     if outcome.status != 200:  # noqa: PLR2004 - HTTP
         raise errors.ProblemError(_failed(outcome.status, about))
@@ -167,7 +167,7 @@ def _change(request: web.Request, caller: ApiKey, line: str) -> Change:
 async def _changed(gateway: Gateway, change: Change, response: Response) -> tuple[int, dict[str, Any]]:
     """WhatsApp's answer, recorded. Raises ProblemError where there is none."""
     if isinstance(response, NotSent):
-        raise errors.ProblemError(_not_reached())
+        raise errors.ProblemError(answers.not_reached("/v1/"))
     try:
         if isinstance(response, Lost):
             raise errors.ProblemError(_lost())
@@ -191,10 +191,6 @@ def _failed(status: int, answer: dict[str, Any]) -> web.Response:
     title = onprem.TITLES.get(theirs, "Generic error")
     status = 500 if theirs in (500, 1000) else 400
     return errors.onprem(status, theirs, title, details=details if isinstance(details, str) else title)
-
-
-def _not_reached() -> web.Response:
-    return errors.in_dialect("/v1/", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2)
 
 
 def _lost() -> web.Response:

@@ -1,4 +1,4 @@
-"""Other Graph paths, passed on by an allow-list (gateway/allowed.py) with the account's own token."""
+"""Other Graph paths, passed on by an allow-list (allowed.py) with the account's own token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import hdrs, web
 from multidict import MultiDict
 
-from gateway import cloud, errors
+from gateway import answers, cloud, errors
 from gateway.access import caller_of
 from gateway.auth import ApiKey
 from gateway.gateway import GATEWAY
@@ -56,7 +56,7 @@ async def _read(
     request: web.Request, asked: Allowed, response: aiohttp.ClientResponse | NotSent | Lost
 ) -> web.StreamResponse:
     if isinstance(response, NotSent | Lost):
-        return relay.not_reached()
+        return answers.not_reached("/v")
     if relay.redirects(response):
         response.release()
         return relay.redirected()
@@ -105,7 +105,7 @@ async def _kind(request: web.Request, query: MultiDict[str]) -> str:
     bound = {name: value for name, value in query.items() if name == "phone_number_id"}
     outcome = await request.app[GATEWAY].upstream.get(cloud.graph_path(request), bound)
     if not isinstance(outcome, Answered):
-        raise errors.ProblemError(relay.not_reached())
+        raise errors.ProblemError(answers.not_reached("/v"))
     if outcome.status != HTTPStatus.OK:
         answer = web.Response(body=outcome.body, status=outcome.status, content_type="application/json")
         raise errors.ProblemError(answer)
@@ -124,7 +124,7 @@ async def _changed(
 ) -> web.Response:
     match response:
         case NotSent():
-            return relay.not_reached()
+            return answers.not_reached("/v")
         case Lost():
             return relay.lost()
         case _:

@@ -66,11 +66,6 @@ async def stream(request: web.Request, response: aiohttp.ClientResponse) -> web.
     return answer
 
 
-def not_reached() -> web.Response:
-    """Nothing was done, or only read: the call may be repeated (Graph dialect)."""
-    return errors.in_dialect("/v", 503, "WhatsApp did not answer. This may be repeated.", retry_after=2)
-
-
 def lost() -> web.Response:
     """A change may have been made (Graph dialect)."""
     details = "WhatsApp's answer was lost: the change may have been made. Look before you repeat it."
