@@ -129,8 +129,8 @@ class Tail:
                 pause = 0.1
             except (asyncpg.PostgresError, *DATABASE_GONE) as error:
                 _log.warning("no hints from the log: %s", type(error).__name__)
-                # A server that was failed over or restored may give positions again to other events.
-                self._recent.clear()
+            # A server that was failed over or restored may give positions again to other events.
+            self._recent.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 

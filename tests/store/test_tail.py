@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from running import until
 
 from gateway.store import tail as tail_module
 from gateway.store.outcomes import Draft
@@ -111,9 +112,10 @@ async def test_what_came_while_nobody_listened_is_found_when_the_tail_listens_ag
         return await connect(url, schema)
 
     monkeypatch.setattr(tail_module, "connect", connect_later)
+    monkeypatch.setattr(tail_module, "ALIVE_EVERY", NEVER)
     admin = await asyncpg.connect(database)
     try:
-        async with Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+        async with asyncio.timeout(30), Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
             following = asyncio.create_task(follow(tail, 9))
             for _ in range(3):
                 while (pid := await listening(admin)) is None:
@@ -128,8 +130,43 @@ async def test_what_came_while_nobody_listened_is_found_when_the_tail_listens_ag
 
 
 async def test_a_follower_is_woken_by_another_gateways_writer(database: str, pool: Pool) -> None:
-    async with Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+    async with asyncio.timeout(30), Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
         following = asyncio.create_task(follow(tail, 40))
         for _ in range(4):
             await asyncio.gather(*(grow(database, pool, 5) for _ in range(2)))
         assert await following == [*range(1, 41)]
+
+
+async def test_a_hint_between_a_look_and_the_wait_ends_the_wait(database: str, pool: Pool) -> None:
+    async with asyncio.timeout(30), Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+        await tail.wait()  # it listens
+        assert await positions(tail, 0, 100) == []
+        heard = tail._hints
+        await grow(database, pool, 1)
+        await until(lambda: asyncio.sleep(0, tail._hints > heard))
+        await tail.wait()
+        assert await positions(tail, 0, 100) == [1]
+
+
+async def test_what_was_read_before_a_failover_is_read_again(database: str, pool: Pool) -> None:
+    admin = await asyncpg.connect(database)
+    try:
+        async with asyncio.timeout(30), Tail.open(database, pool, SCHEMA, poll=NEVER) as tail:
+            await tail.wait()
+            await grow(database, pool, 3)
+            assert [one.topic for one in await tail.after(0, 10)] == ["topic"] * 3
+            # Another server, on which the last position went to another event.
+            await admin.execute("alter table ledgerline.stored_events disable trigger append_only")
+            await admin.execute(
+                "update ledgerline.stored_events set topic = 'other' where notification_id = 3"
+            )
+            before = await listening(admin)
+            await admin.execute("select pg_terminate_backend($1, 5000)", before)
+
+            async def listens_again() -> bool:
+                return await listening(admin) not in (None, before)
+
+            await until(listens_again)
+            assert [one.topic for one in await tail.after(0, 10)] == ["topic", "topic", "other"]
+    finally:
+        await admin.close()
