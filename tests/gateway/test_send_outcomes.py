@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -168,7 +169,11 @@ async def test_a_slow_answer_within_the_timeout_is_waited_for(start: Start) -> N
         assert (await the_outcome(gateway))["opened"]["message_id"] == answer["messages"][0]["id"]
 
 
-async def test_a_caller_that_leaves_does_not_stop_its_send(start: Start) -> None:
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_a_caller_that_leaves_does_not_stop_its_send(
+    start: Start, monkeypatch: pytest.MonkeyPatch, cancels: Any
+) -> None:
+    monkeypatch.setattr(web, "AppRunner", partial(web.AppRunner, handler_cancellation=cancels))
     reached, go_on = asyncio.Event(), asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
@@ -182,6 +187,7 @@ async def test_a_caller_that_leaves_does_not_stop_its_send(start: Start) -> None
         await reached.wait()
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
+        await asyncio.sleep(0.1)  # until the gateway has heard of it
         go_on.set()
         [outcome] = await until(lambda: gateway.events(*OUTCOMES))
         assert outcome["topic"] == "SendAccepted"
