@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from random import getrandbits
 from uuid import UUID, uuid4
 
@@ -31,3 +32,12 @@ async def test_what_became_of_each_draft_is_told_in_its_order(database: str, poo
         assert outcomes == [Appended(1, 1), Duplicate(1, 1), Conflict(2), Appended(3, 3)]
         assert await writer.append([draft()], 7, patience=PATIENCE) == [Stale(0)]
     assert await Postgres(pool, "ledgerline").head() == 3
+
+
+async def test_of_calls_that_wait_together_those_sealed_before_an_epoch_are_stale(
+    database: str, pool: Pool
+) -> None:
+    epoch = await pool.fetchval("select ledgerline.next_epoch_1()")
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        calls = [writer.append([draft()], sealed, patience=PATIENCE) for sealed in (epoch, epoch - 1, epoch)]
+        assert await asyncio.gather(*calls) == [[Appended(1, 1)], [Stale(epoch)], [Appended(2, 1)]]
