@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -19,7 +20,8 @@ import asyncpg
 
 from gateway.store.embedded import Embedded
 from gateway.store.migrate import migrate
-from gateway.store.postgres import Connection, Pool, Postgres, connect_pool
+from gateway.store.outcomes import Draft
+from gateway.store.postgres import Connection, Pool, Postgres, append_together, connect_pool
 from tests.chaos.naive_store import Naive
 
 SCHEMA = "ledgerline"
@@ -37,17 +39,32 @@ class Store(Protocol):
         """The positions after that one, in order."""
 
 
-class Ours:
-    """The log's own functions."""
+Append = Callable[[Connection], Awaitable[int]]
 
-    def __init__(self, pool: Pool) -> None:
+
+async def by_group(db: Connection) -> int:
+    """As the writer appends."""
+    append = "select positions from ledgerline.append_events_1(0, $1, $2, $3, $4, $5, $6)"
+    [position] = await db.fetchval(append, [uuid4()], [None], ["topic"], [b"{}"], [uuid4()], [1])
+    return int(position)
+
+
+async def together(db: Connection) -> int:
+    """As a transaction appends that does something else as well."""
+    [appended] = await append_together(db, SCHEMA, [Draft(uuid4(), "topic", b"{}", uuid4(), 1)])
+    return appended.position
+
+
+class Ours:
+    """The log's own functions, by turns."""
+
+    def __init__(self, pool: Pool, *ways: Append) -> None:
         self._reader = Postgres(pool, SCHEMA)
+        self._ways = cycle(ways)
 
     async def append(self, db: Connection) -> int:
         """Append one event in the caller's transaction; its position."""
-        append = "select positions from ledgerline.append_events_1(0, $1, $2, $3, $4, $5, $6)"
-        [position] = await db.fetchval(append, [uuid4()], [None], ["topic"], [b"{}"], [uuid4()], [1])
-        return int(position)
+        return await next(self._ways)(db)
 
     async def after(self, position: int) -> list[int]:
         """The positions after that one, in order."""
@@ -142,7 +159,7 @@ async def _main() -> None:
             async with asyncpg.create_pool(server.url) as pool, connect_pool(server.url, SCHEMA) as serving:
                 naive = Naive(pool)
                 await naive.make()
-                for name, store in (("naive", naive), ("ours", Ours(serving))):
+                for name, store in (("naive", naive), ("ours", Ours(serving, by_group, together))):
                     for run in (await forced(store, server.url), await crowded(store, server.url)):
                         print(f"{name:6} {len(run.committed):5} committed, {len(run.lost):4} never seen")
         finally:
