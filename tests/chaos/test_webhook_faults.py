@@ -12,6 +12,9 @@ from aiohttp import web
 from running import ANN, LINE, Running, Start, whatsapp
 from wires import Wire
 
+from gateway import webhook
+from gateway.bucket import LONGEST, Bucket
+
 pytestmark = pytest.mark.usefixtures("sound")
 
 WEEK = 7 * 24 * 3600
@@ -191,3 +194,16 @@ async def test_a_flood_of_forged_callbacks_changes_nothing_for_the_others(runnin
     assert await asyncio.gather(*forged[:200], *good, *forged[200:]) == [401] * 200 + [200] * 40 + [401] * 200
     ids = [event["data"]["opened"]["message_id"] for event in await running.events("MessageReceived")]
     assert sorted(ids) == sorted(f"wamid.{n}" for n in range(40))
+
+
+async def test_who_forges_a_lot_waits_and_nobody_else(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "_FORGED", Bucket(rate=1, monotonic=lambda: 0.0))
+    now, good = asyncio.get_running_loop().time, callback(messages=[text(1)])
+    begun = now()
+    assert [await running.callback(good, secret="guessed") for _ in range(2)] == [401, 401]
+    assert now() - begun >= LONGEST
+    begun = now()
+    assert [await running.callback(good) for _ in range(5)] == [200] * 5
+    assert now() - begun < 5 * LONGEST
