@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -279,6 +280,33 @@ async def test_a_dispatch_without_an_outcome_is_given_up(
         assert settled["opened"]["message_id"] == "wamid.A"
         assert await gateway.events("SendAccepted") == []
         assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
+
+
+async def test_a_repetition_under_way_is_not_given_up_for_the_attempt_before_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the tables are so far behind that they still miss the outcome of the first one."""
+    impatiently(monkeypatch)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if len(posted) == 1:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        reached.set()
+        await go_on.wait()
+        return web.json_response({"messages": [{"id": "wamid.B"}]})
+
+    async with whatsapp(answer) as (url, posted), start(upstream_url=url) as gateway:
+        await gateway.send(TEMPLATE)
+        send_id = gateway.headers["Ledgerline-Send-Id"]
+        repeating = asyncio.create_task(settle(gateway, send_id, "resend"))
+        await reached.wait()
+        await gateway.gateway.settler._give_up(UUID(send_id), 1)
+        go_on.set()
+        assert (await repeating)[1]["state"] == "accepted"
+        assert len(await gateway.events("SendUnknown")) == 1
 
 
 async def test_a_late_answer_settles_though_the_database_goes_away(
