@@ -167,6 +167,34 @@ async def test_a_runner_outlives_the_loss_of_its_connections(admin: str, pool: P
     assert await counted(pool) == list(range(1, 21))
 
 
+class Troubled(Tally):
+    """The database says these SQLSTATEs, one after the other, before it folds."""
+
+    def __init__(self, *troubles: str) -> None:
+        super().__init__()
+        self.troubles = list(troubles)
+
+    async def fold(self, db: Connection, page: Sequence[Recorded]) -> None:
+        if self.troubles:
+            trouble = self.troubles.pop()
+            await db.execute(f"do $$ begin raise exception using errcode = '{trouble}'; end $$")
+        await super().fold(db, page)
+
+
+@pytest.mark.usefixtures("tally")
+async def test_trouble_of_the_database_makes_no_dead_letter(pool: Pool) -> None:
+    log, disk_full, deadlock, cancelled = MemoryLog(messages(20)), "53100", "40P01", "57014"
+    troubled = Troubled(disk_full, deadlock, cancelled)
+    running = asyncio.create_task(Runner([troubled], pool, log, schema=SCHEMA).run())
+    while not await counted(pool):
+        await log.wait()
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert await counted(pool) == list(range(1, 21))
+    assert await dead_letters(pool) == []
+
+
 async def test_a_poison_event_is_a_dead_letter_and_the_rest_goes_on(pool: Pool, tally: Tally) -> None:
     tally.poison = (3, 8)
     runner = await project(pool, MemoryLog(messages(10), [6]), [tally])
