@@ -56,8 +56,6 @@ async def hold(database: str) -> AsyncIterator[Hold]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (send, posting):
-        monkeypatch.setattr(module, "PATIENCE", 0.3)
     monkeypatch.setattr(settler, "PATIENCE", 0.0)
 
 
@@ -71,11 +69,15 @@ async def topics(gateway: Running) -> list[str]:
     return [event["topic"] for event in await gateway.events()]
 
 
-async def test_what_may_not_be_recorded_is_not_posted(running: Running, hold: Hold) -> None:
-    async with hold:
-        for _ in range(2):
-            assert (await running.send(TEMPLATE, headers=KEY))[0] == 503
-            assert running.headers["Retry-After"]
+async def test_what_may_not_be_recorded_is_not_posted(
+    running: Running, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as meanwhile:
+        async with hold:
+            meanwhile.setattr(send, "PATIENCE", 0.3)
+            for _ in range(2):
+                assert (await running.send(TEMPLATE, headers=KEY))[0] == 503
+                assert running.headers["Retry-After"]
     [failed] = await until(lambda: running.events("SendFailed"))
     assert (failed["data"]["safe"], failed["data"]["cause"]) == (True, "not attempted")
     assert await running.accepted() == []
@@ -106,8 +108,9 @@ class Accepting:
 
 @pytest.mark.parametrize("way", ["is on its way", "is on its way in vain", "waits behind another one"])
 async def test_an_outcome_that_may_not_be_recorded_is_told_as_unknown_and_recorded_once(
-    start: Start, hold: Hold, way: str
+    start: Start, hold: Hold, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
+    monkeypatch.setattr(posting, "PATIENCE", 0.3)
     accepting = Accepting(hold)
     async with whatsapp(accepting) as (url, posted), start(upstream_url=url) as gateway:
         if way.startswith("waits"):
@@ -149,7 +152,9 @@ async def test_a_caller_that_leaves_does_not_stop_the_record_of_its_outcome(
         assert len(posted) == 1
 
 
-async def test_a_repetition_that_may_not_be_recorded_is_not_posted(start: Start, hold: Hold) -> None:
+async def test_a_repetition_that_may_not_be_recorded_is_not_posted(
+    start: Start, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def lose(request: web.Request) -> Any:
         assert request.transport is not None
         request.transport.abort()
@@ -159,6 +164,7 @@ async def test_a_repetition_that_may_not_be_recorded_is_not_posted(start: Start,
         assert await asked(gateway) == (500, "unknown")
         send_id = gateway.headers["Ledgerline-Send-Id"]
         async with hold:
+            monkeypatch.setattr(send, "PATIENCE", 0.3)
             status, _ = await gateway.post(f"/api/messages/{send_id}/settle", {"as": "resend"})
             assert status == 503
         [failed] = await until(lambda: gateway.events("SendFailed"))
