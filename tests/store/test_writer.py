@@ -41,3 +41,11 @@ async def test_of_calls_that_wait_together_those_sealed_before_an_epoch_are_stal
     async with Writer.open(database, pool, "ledgerline") as writer:
         calls = [writer.append([draft()], sealed, patience=PATIENCE) for sealed in (epoch, epoch - 1, epoch)]
         assert await asyncio.gather(*calls) == [[Appended(1, 1)], [Stale(epoch)], [Appended(2, 1)]]
+
+
+async def test_what_was_taken_is_stored_before_the_writer_ends(database: str, pool: Pool) -> None:
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        calls = [asyncio.create_task(writer.append([draft()], 0, patience=PATIENCE)) for _ in range(1_200)]
+        await asyncio.sleep(0)
+    told = [one for [one] in await asyncio.gather(*calls)]
+    assert [one.position for one in told if isinstance(one, Appended)] == [*range(1, 1_201)]
