@@ -49,3 +49,20 @@ async def test_what_was_taken_is_stored_before_the_writer_ends(database: str, po
         await asyncio.sleep(0)
     told = [one for [one] in await asyncio.gather(*calls)]
     assert [one.position for one in told if isinstance(one, Appended)] == [*range(1, 1_201)]
+
+
+async def test_what_belongs_to_one_call_is_one_transaction_whatever_waits_with_it(
+    database: str, pool: Pool
+) -> None:
+    pairs = [[draft(), draft()] for _ in range(300)]
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        calls = [[draft() for _ in range(499)], *pairs]
+        await asyncio.gather(*(writer.append(call, 0, patience=PATIENCE) for call in calls))
+    commits = dict(
+        await pool.fetch(
+            "select key, s.xmin::text from ledgerline.event_keys"
+            " join ledgerline.stored_events s using (notification_id)"
+        )
+    )
+    assert [commits[one.key] for one, _ in pairs] == [commits[other.key] for _, other in pairs]
+    assert len(set(commits.values())) > 1
