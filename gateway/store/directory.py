@@ -15,12 +15,16 @@ from domain.people import of_phone, of_user_id
 from gateway.store.keyring import Masters, SubjectKey, month_of
 from gateway.store.learning import Learner
 from gateway.store.outcomes import Duplicate
+from gateway.store.patience import within
 from gateway.store.postgres import Connection, Pool
 from gateway.store.subjects import Subjects
 from projections.sql import load
 
 CACHED: Final = 200_000
 """Aliases and keys kept in memory; beyond, the cache starts anew."""
+
+LESSON: Final = 5.0
+"""Seconds that one may take: a silent server must not keep those that wait for the next."""
 
 _NUMBER: Final = re.compile(r"\+?[0-9]{1,32}")
 
@@ -60,8 +64,8 @@ class Directory:
         self._ids = ids
         self._subjects = Subjects(ids)
         self._learner = Learner(schema, ids, log_id, masters, self._subjects)
-        self._learning = asyncio.Lock()
         self._wanted: dict[UUID, Fact] = {}
+        self._lesson: asyncio.Task[None] | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -95,13 +99,30 @@ class Directory:
                 return resolved
             missing = [fact for fact, place in zip(facts, places, strict=True) if place is None]
             duplicates |= await self._duplicates(missing)
-            self._wanted |= {fact.key: fact for fact in missing if fact.key not in duplicates}
-            async with self._learning:
-                # Whoever comes first learns for all that wait.
-                news = [fact for fact in self._wanted.values() if self._cached(fact) is None]
-                self._wanted.clear()
-                if news or self._epoch is None:
-                    await self._learn(news)
+            news = [fact for fact in missing if fact.key not in duplicates and self._cached(fact) is None]
+            if news or self._epoch is None:
+                await self._taught(news)
+
+    async def _taught(self, facts: Sequence[Fact]) -> None:
+        """Learn facts and all that wait, or wait for the end of the lesson that goes on.
+
+        Nobody waits for more than that one and the next. Errors are told to who began the lesson; the others
+        try again.
+        """
+        self._wanted |= {fact.key: fact for fact in facts}
+        if self._lesson is not None:
+            await asyncio.wait([self._lesson])
+            return
+        news = [fact for fact in self._wanted.values() if self._cached(fact) is None]
+        self._wanted.clear()
+        self._lesson = asyncio.create_task(within(LESSON, self._learn(news)))
+        self._lesson.add_done_callback(self._end_lesson)
+        await asyncio.shield(self._lesson)
+
+    def _end_lesson(self, lesson: asyncio.Task[None]) -> None:
+        self._lesson = None
+        if not lesson.cancelled():
+            lesson.exception()  # who began it may be gone
 
     def _cached(self, fact: Fact) -> Place | None:
         owner = self._told.get(fact.key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -100,8 +101,12 @@ def connect_pool(url: str, schema: str, *, size: int = 10, read_only: bool = Fal
 class _Pool(asyncpg.Pool):
     """asyncpg's own waits without end for a server that says nothing, even when its user is cancelled."""
 
+    def __init__(self, *arguments: Any, max_size: int, **settings: Any) -> None:
+        super().__init__(*arguments, max_size=max_size, **settings)
+        self._turns = asyncio.Semaphore(max_size)
+
     def acquire(self, *, timeout: float | None = None) -> Any:
-        return super().acquire(timeout=CONNECT_TIMEOUT if timeout is None else timeout)
+        return _Turn(self._turns, super().acquire, timeout=CONNECT_TIMEOUT if timeout is None else timeout)
 
     async def close(self) -> None:
         with contextlib.suppress(TimeoutError):  # dropped then
@@ -116,6 +121,35 @@ class _Pool(asyncpg.Pool):
         """`TimeoutError` here would hide what the statement itself came to."""
         with contextlib.suppress(TimeoutError):
             await super().release(connection, timeout=RELEASE_TIMEOUT if timeout is None else timeout)
+
+
+class _Turn:
+    """A connection for whoever has waited longest.
+
+    asyncpg gives one that comes back to whoever asks next, and sends those that it woke for it to the end.
+    """
+
+    def __init__(self, turns: asyncio.Semaphore, acquire: Callable[[], Any], *, timeout: float) -> None:
+        self._turns = turns
+        self._acquire = acquire
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Connection:
+        async with asyncio.timeout(self._timeout):
+            await self._turns.acquire()
+            try:
+                self._acquired = self._acquire()
+                connection: Connection = await self._acquired.__aenter__()
+            except BaseException:
+                self._turns.release()
+                raise
+            return connection
+
+    async def __aexit__(self, *raised: object) -> None:
+        try:
+            await self._acquired.__aexit__(*raised)
+        finally:
+            self._turns.release()
 
 
 async def _as_it_is(_: Connection) -> None:
