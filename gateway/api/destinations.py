@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -38,12 +40,8 @@ async def add(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     caller = _admin(request)
     body = await query.json_object(request)
-    try:
+    with _refused():
         made = await gateway.destinations.add(body, caller=caller.name)
-    except NoDestinationError as error:
-        raise query.wanted(error.field, error.right) from None
-    except NameTakenError:
-        raise _name_taken() from None
     return errors.json(_with_secret(made), status=201)
 
 
@@ -62,21 +60,15 @@ async def change(request: web.Request) -> web.Response:
     caller = _admin(request)
     found: Destination | None = await _found(request)
     body = await query.json_object(request)
-    try:
+    with _refused():
         asked.known(body, (*CHANGEABLE, "state"))
-    except NoDestinationError as error:
-        raise query.wanted(error.field, error.right) from None
     state = body.pop("state", None)
     if state not in (None, "active", "paused"):
         raise query.wanted("state", "active or paused")
     destination = _id(request)
-    try:
-        if body:
+    if body:
+        with _refused():
             found = await gateway.destinations.change(destination, body, caller=caller.name)
-    except NoDestinationError as error:
-        raise query.wanted(error.field, error.right) from None
-    except NameTakenError:
-        raise _name_taken() from None
     if state == "paused":
         found = await gateway.destinations.pause(destination, caller=caller.name)
     elif state == "active":
@@ -98,10 +90,8 @@ async def rotate(request: web.Request) -> web.Response:
     """POST /api/destinations/{id}/rotate {"secret"}: another secret, shown once."""
     caller = _admin(request)
     body = await query.json_object(request) if request.can_read_body else {}
-    try:
+    with _refused():
         made = await request.app[GATEWAY].destinations.rotate(_id(request), body, caller=caller.name)
-    except NoDestinationError as error:
-        raise query.wanted(error.field, error.right) from None
     if made is None:
         raise _unknown()
     return errors.json(_with_secret(made))
@@ -165,9 +155,17 @@ def _unknown() -> errors.ProblemError:
     return query.not_found("There is no destination with this id.")
 
 
-def _name_taken() -> errors.ProblemError:
-    detail = "There is a destination with this name; each has its own."
-    return errors.ProblemError(errors.problem(409, "conflict", detail, parameter="name"))
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """Whatever destinations refuse, as an answer."""
+    try:
+        yield
+    except NoDestinationError as error:
+        raise query.wanted(error.field, error.right) from None
+    except NameTakenError:
+        detail = "There is a destination with this name; each has its own."
+        problem = errors.problem(409, "conflict", detail, parameter="name")
+        raise errors.ProblemError(problem) from None
 
 
 def _time(text: str) -> datetime:
