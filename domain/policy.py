@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from domain import consent as consents
 from domain.consent import LIMITED, OPTED_OUT, PAUSE, Consent
-from domain.templates import Drift, Fault
+from domain.templates import Drift, Fault, FaultReason
 from domain.window import REENGAGEMENT, Window, open_until, sendable_until
 
 POLICY_VERSION: Final = 3
@@ -31,16 +31,7 @@ Reason = Literal[
     "no_opt_in",
     "recently_limited",
     "us_marketing",
-    "template_missing",
-    "template_not_approved",
-    "template_paused",
-    "template_disabled",
-    "category_drift",
-    "parameter_missing",
-    "parameter_count",
-    "parameter_kind",
-    "parameter_text",
-    "text_too_long",
+    FaultReason,
 ]
 
 NEEDS_WINDOW: Final[Mapping[Kind, bool]] = {"free_form": True, "template": False, "direct_send": False}

@@ -2,7 +2,7 @@
 
 from domain.templates.checks import check
 from domain.templates.definition import Definition, read
-from domain.templates.known import Drift, Fault, Known, drift_fault, drifted
+from domain.templates.known import Drift, Fault, FaultReason, Known, drift_fault, drifted
 from domain.templates.rendering import render
 from domain.templates.syncing import SYNCED, Remembered, differences
 
@@ -11,6 +11,7 @@ __all__ = (
     "Definition",
     "Drift",
     "Fault",
+    "FaultReason",
     "Known",
     "Remembered",
     "check",

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from domain.templates.definition import Definition
 
-Reason = Literal[
+FaultReason = Literal[
     "template_missing",
     "template_not_approved",
     "template_paused",
@@ -42,7 +42,7 @@ class Fault:
 
     code: int
     """The Cloud API's."""
-    reason: Reason
+    reason: FaultReason
     parameter: str
     """Which part of the template object: `name`, `body.parameters[1]`, ..."""
     details: str
@@ -72,7 +72,7 @@ def status_fault(known: Known) -> Fault | None:
 
 _MARKETING: Final = "MARKETING"
 _NOT_APPROVED: Final = "the template is not approved in this language"
-_UNSENDABLE: Final[Mapping[str, tuple[int, Reason, str]]] = {
+_UNSENDABLE: Final[Mapping[str, tuple[int, FaultReason, str]]] = {
     "DELETED": (132001, "template_missing", "WhatsApp has no template of this name in this language"),
     "PENDING": (132001, "template_not_approved", f"{_NOT_APPROVED}: WhatsApp still reviews it"),
     "REJECTED": (132001, "template_not_approved", f"{_NOT_APPROVED}: WhatsApp rejected it"),
