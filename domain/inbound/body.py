@@ -102,7 +102,7 @@ def _of_change(at: Context, change: Any) -> Iterator[Placed]:
 
 def _of_lists(at: Context, value: Json, lists: Mapping[str, Translate]) -> Iterator[Placed]:
     names = [name for name in value if name not in _SURROUNDINGS]
-    if not names:
+    if all(value[name] == [] for name in names):
         yield at, value, _unrecognised("no items")
     for name in names:
         items, translate = value[name], lists.get(name)

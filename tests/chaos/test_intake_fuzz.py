@@ -61,7 +61,8 @@ def _of_change(change: Any) -> int:
         case {"field": "messages" | "calls" | "smb_message_echoes" | "standby", "value": dict(value)}:
             items = [value[name] for name in value if name not in SURROUNDINGS]
             known = value.get("messages"), value.get("statuses"), value.get("calls")
-            return sum(len(one) if isinstance(one, list) and one in known else 0 for one in items)
+            told = sum(len(one) if isinstance(one, list) and one in known else 0 for one in items)
+            return max(1, told)
         case _:
             return 1
 

@@ -267,10 +267,18 @@ def test_a_change_without_field_or_value_costs_the_others_nothing(odd: Any) -> N
     assert good.key == one(messages(GOOD)).key
 
 
-def test_a_value_without_items_and_a_new_list_are_kept() -> None:
-    empty, new = facts_of(json.dumps(body("messages")).encode())[0], body("messages", holograms=[GOOD])
+@pytest.mark.parametrize(
+    ("field", "lists"), [("messages", {}), ("messages", {"messages": []}), ("history", {"history": []})]
+)
+def test_a_value_without_items_is_kept(field: str, lists: Any) -> None:
+    empty = one(json.dumps(body(field, **lists)).encode())
 
     assert (empty.public["reason"], empty.private["item"]["messaging_product"]) == ("no items", "whatsapp")
+
+
+def test_a_new_list_is_kept() -> None:
+    new = body("messages", holograms=[GOOD])
+
     assert one(json.dumps(new).encode()).private["item"] == {"holograms": [GOOD]}
 
 
