@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +14,11 @@ from domain.billing.eras import Era, eras
 from domain.billing.pricing import SERVICE, Charge, Pricer, Unit, accrual, category_of
 from domain.billing.rates import EVER, Card
 from domain.billing.tally import Tally, money
-from domain.events import Recorded
+from gateway.reports.standing import Standing, Standings
 from gateway.store.postgres import Pool
 from gateway.store.rate_cards import RateCards
-from gateway.store.tail import Tail
-from projections.billing import Billing, Span
-from projections.counts import CountsProjection
+from projections.billing import Span
 from projections.rows import Connection
-
-SCRATCH: Final = "pg_temp"
-PAGE: Final = 2_000
-"""Events folded in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +43,6 @@ IN_FORCE: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The tables as of a position."""
-
-    db: Connection
-    billing: Billing
-    as_of: int
-    unread: int
-    """Events up to there that could not be folded."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """Charges in order, the same ones however often they are read."""
 
@@ -78,19 +60,15 @@ class Bills:
         self._eras = terms.eras or eras()
         self._supposed = terms.card
         self._prices = terms.card.span if terms.card else EVER
-        self._pool = pool
-        self._schema = schema
         self._currency = currency
         self._zone = ZoneInfo(time_zone)
         self._cards = RateCards(schema)
-        self._log = Tail(pool, schema)
-        self._rebuilding = asyncio.Lock()
-        """One rebuild at a time: each holds a connection and needs another."""
+        self._standings = Standings(pool, schema)
 
     async def report(self, days: Days, groups: Sequence[str], *, as_of: int | None = None) -> dict[str, Any]:
         """The report, as of now or of an older position; `groups` of domain/billing/tally.py."""
         tally = Tally(groups)
-        async with self._standing(as_of) as standing:
+        async with self._standings.at(as_of) as standing:
             async for charge in self._charges(standing, days):
                 tally.add(charge)
             span = self._span(days)
@@ -104,31 +82,31 @@ class Bills:
         self, days: Days, wanted: Callable[[Charge], bool], *, after: int, limit: int, as_of: int | None
     ) -> tuple[int, list[Charge]]:
         """The charges behind a figure, in order, from behind the first `after` of them; and as of where."""
-        async with self._standing(as_of) as standing:
+        async with self._standings.at(as_of) as standing:
             return standing.as_of, await _page(self._charges(standing, days), wanted, after, limit)
 
     async def sends(
         self, days: Days, wanted: Callable[[Charge], bool], *, after: int, limit: int, as_of: int | None
     ) -> tuple[int, list[Charge]]:
         """The sends that `accrued` counts, in the same way."""
-        async with self._standing(as_of) as standing:
+        async with self._standings.at(as_of) as standing:
             return standing.as_of, await _page(self._accruals(standing, days), wanted, after, limit)
 
     @contextlib.asynccontextmanager
     async def reading(self, days: Days) -> AsyncIterator[Reading]:
         """The charges of the days, for as long as it is open."""
-        async with self._standing(None) as standing:
+        async with self._standings.at(None) as standing:
             yield Reading(standing.as_of, lambda: self._charges(standing, days))
 
     async def undelivered(self, days: Days) -> list[Charge]:
         """Sends that WhatsApp took in the days, not known to have been delivered or to have failed."""
-        async with self._standing(None) as standing:
+        async with self._standings.at(None) as standing:
             units = await standing.billing.undelivered(standing.db, self._span(days))
         return [self._accrual(unit) for unit in units]
 
     async def of_messages(self, keys: Sequence[UUID]) -> list[Charge]:
         """The charges of some messages, as far as they are delivered and the tables are."""
-        async with self._standing(None) as standing:
+        async with self._standings.at(None) as standing:
             db, billing = standing.db, standing.billing
             span = await billing.delivered(db, keys)
             if span is None:
@@ -163,33 +141,6 @@ class Bills:
     def _accrual(self, unit: Unit) -> Charge:
         return accrual(unit, eras=self._eras, zone=self._zone, prices=self._prices)
 
-    @contextlib.asynccontextmanager
-    async def _standing(self, as_of: int | None) -> AsyncIterator[Standing]:
-        live = Billing(self._schema)
-        async with (
-            self._pool.acquire() as db,
-            db.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            position = await live.as_of(db)
-            unread = await live.unread(db, position if as_of is None else as_of)
-            if as_of is None or as_of == position:
-                yield Standing(db, live, position, unread)
-                return
-        async with self._rebuilding, self._pool.acquire() as db, _undone(db):
-            yield Standing(db, Billing(SCRATCH), await self._fold(db, as_of), unread)
-
-    async def _fold(self, db: Connection, upto: int) -> int:
-        """Fold the log up to a position into tables of this session; where that is."""
-        await db.execute(CountsProjection.ddl(SCRATCH))
-        counts, position = CountsProjection(SCRATCH), 0
-        while position < upto:
-            page = [item for item in await self._log.after(position, PAGE) if item.position <= upto]
-            if not page:
-                break
-            await counts.fold(db, [item for item in page if isinstance(item, Recorded)])
-            position = page[-1].position
-        return position
-
     def _span(self, days: Days) -> Span:
         return Span(self._second(days.begins), self._second(days.ends))
 
@@ -213,18 +164,6 @@ async def _page(
                 if len(found) == limit:
                     break
     return found
-
-
-@contextlib.asynccontextmanager
-async def _undone(db: Connection) -> AsyncIterator[None]:
-    """A transaction that leaves nothing, and a session that forgets what it learned of its tables."""
-    transaction = db.transaction()
-    await transaction.start()
-    try:
-        yield
-    finally:
-        await transaction.rollback()
-        await db.reload_schema_state()
 
 
 def shown(charge: Charge) -> Mapping[str, Any]:
