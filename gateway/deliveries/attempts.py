@@ -105,7 +105,7 @@ class Attempts:
         headers = self._headers(item, body)
         answer = await self._poster.post(body.data, headers)
         now = self._around.clock()
-        part.answered(item, answer, now)
+        part.answered(item.position, answer, now)
         verdict = judge(answer.status, answer.retry_after, now)
         self._around.count(self._destination.name, OUTCOMES[type(verdict)])
         if isinstance(verdict, Delivered):

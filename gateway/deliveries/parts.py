@@ -11,7 +11,6 @@ from uuid import UUID
 
 import orjson
 
-from domain.events import Recorded
 from gateway.deliveries.poster import Answer
 from gateway.store.deliveries import Cursor, Note
 
@@ -37,6 +36,8 @@ class Part:
     skipped: int = 0
     last_success: datetime | None = None
     rate: float = 0.0
+    _is_answered: bool = False
+    """Something was said since the last note."""
     _noted: int = -1
     _noted_at: float = field(default_factory=time.monotonic)
 
@@ -51,19 +52,18 @@ class Part:
         """Up to here nothing is left to do, but for what is parked."""
         return next(iter(self.on_the_way)) - 1 if self.on_the_way else self.read
 
-    def answered(self, recorded: Recorded, answer: Answer, now: datetime) -> None:
+    def answered(self, position: int, answer: Answer, now: datetime) -> None:
         """Keep what a destination said."""
         said = {"status": answer.status} if answer.error is None else {"error": answer.error}
         at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.answers.append(
-            {"at": at, "position": recorded.position, **said, "seconds": round(answer.seconds, 3)}
-        )
+        self.answers.append({"at": at, "position": position, **said, "seconds": round(answer.seconds, 3)})
+        self._is_answered = True
 
     def note(self, destination: UUID) -> Note | None:
         """What happened since the last note; None when nothing did that has to be kept now."""
         now, done = time.monotonic(), self.done
         passed = now - self._noted_at
-        is_busy = bool(self.delivered or self.skipped or self.rate > 0)
+        is_busy = bool(self.delivered or self.skipped or self.rate > 0 or self._is_answered)
         if not is_busy and (done == self._noted or passed < IDLE):
             return None
         share = min(1.0, passed / _SPAN)
@@ -80,10 +80,11 @@ class Part:
             orjson.dumps(list(self.answers)).decode(),
         )
         self.delivered, self.skipped, self._noted, self._noted_at = 0, 0, done, now
+        self._is_answered = False
         return note
 
     def unnoted(self, note: Note) -> None:
         """A note that could not be kept is made again."""
         self.delivered += note.delivered
         self.skipped += note.skipped
-        self._noted = -1
+        self._noted, self._is_answered = -1, True

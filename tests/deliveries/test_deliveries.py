@@ -178,6 +178,7 @@ async def test_410_ends_it_at_once(running: Running, hook: Sink) -> None:
 
     assert shown["reason"] == "it answered 410 Gone"
     assert len(hook.got) == 1
+    await until(lambda: _says(running, made, 410))
     events = await running.events("DestinationChanged")
     assert [event["data"]["event"] for event in events] == ["added", "disabled"]
     hook.verdict = lambda _: 200
@@ -364,3 +365,8 @@ async def _with_answers(gateway: Running, made: dict[str, Any]) -> dict[str, Any
 
 async def _is_failing(gateway: Running, made: dict[str, Any]) -> bool:
     return (await state(gateway, made))["failing_since"] is not None
+
+
+async def _says(gateway: Running, made: dict[str, Any], status: int) -> bool:
+    _, shown = await gateway.get(f"/api/destinations/{made['id']}")
+    return bool(shown["answers"] and shown["answers"][0]["status"] == status)

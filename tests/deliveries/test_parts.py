@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.deliveries.parking import ParkingLot
 from gateway.deliveries.parts import Part
+from gateway.deliveries.poster import Answer
 from gateway.store.deliveries import Cursor, Note, Parked
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -43,6 +44,21 @@ def test_a_note_that_was_not_kept_is_made_again_with_what_came_since() -> None:
 
     assert again is not None
     assert (lost.delivered, again.delivered, again.position) == (3, 4, 8)
+
+
+def test_what_a_destination_says_is_noted_while_nothing_gets_through() -> None:
+    part = Part.of(Cursor(0, 5, "[]"))
+    part.on_the_way[6] = None
+    assert part.note(DESTINATION) is None
+    part.answered(6, Answer(502, None, None, 0.01), NOW)
+    note = part.note(DESTINATION)
+
+    assert note is not None
+    assert (note.position, note.delivered) == (5, 0)
+    assert '"status":502' in note.answers
+    assert part.note(DESTINATION) is None
+    part.unnoted(note)
+    assert part.note(DESTINATION) == note
 
 
 def parked(position: int, **given: Any) -> Parked:
