@@ -50,10 +50,8 @@ async def stream(request: web.Request, vault: Vault, kept: Kept) -> web.StreamRe
     if answer.status == 206:  # noqa: PLR2004 - HTTP
         answer.headers[hdrs.CONTENT_RANGE] = f"bytes {part.start}-{part.stop - 1}/{kept.size}"
     answer.content_length = len(part)
-    if request.method == hdrs.METH_HEAD:
-        await answer.prepare(request)
-        return answer
-    async with aclosing(vault.read(kept, part.start, part.stop)) as pieces:
+    stop = min(part.start + 1, part.stop) if request.method == hdrs.METH_HEAD else part.stop
+    async with aclosing(vault.read(kept, part.start, stop)) as pieces:
         return await _send(request, answer, pieces)
 
 
@@ -66,6 +64,8 @@ async def _send(
     except (StoreError, DamagedError) as error:
         return _broken(request, gateway, error)
     await answer.prepare(request)
+    if request.method == hdrs.METH_HEAD:  # its answer is the one of GET, without the body
+        return answer
     try:
         await answer.write(first)
         async for piece in pieces:

@@ -210,6 +210,8 @@ async def test_small_files_are_files_too(start: Start, tmp_path: Path, data: byt
         media_id = await kept(running, data)
         url = (await running.get(f"/v26.0/{media_id}"))[1]["url"]
         assert (await fetched(running, url))[:2] == (200, data)
+        async with running.http.head(url) as answer:
+            assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(data)))
 
 
 @pytest.mark.parametrize(
@@ -555,7 +557,9 @@ async def test_a_file_that_the_store_has_lost_is_not_found(
         assert (status, json.loads(body)["error"]["code"]) == (404, 100)
         status, body = await running.get(f"/v1/media/{media_id}")
         assert (status, body["errors"][0]["code"]) == (404, 1006)
-        assert await metric(running, "ledgerline_media_total", outcome="broken", reason="Missing") == 2
+        async with running.http.head(url) as answer:
+            assert (answer.status, answer.headers.get("ETag")) == (404, None)
+        assert await metric(running, "ledgerline_media_total", outcome="broken", reason="Missing") == 3
 
 
 @asynccontextmanager
