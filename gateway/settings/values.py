@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -97,23 +98,40 @@ def _switches(value: dict[str, bool]) -> dict[str, bool]:
     return value
 
 
+_DESTINATIONS: Final = 'an object of destinations by their names, such as {"crm": {"url": "https://…", …}}'
+
+
 def _of_json(value: object) -> object:
     try:
-        return orjson.loads(value) if isinstance(value, str) else value
+        given = orjson.loads(value) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
-        raise ValueError("is no JSON: an object of destinations by their names") from None
+        raise ValueError(f"is no JSON: it must be {_DESTINATIONS}") from None
+    if isinstance(given, dict):
+        return given
+    raise ValueError(f"must be {_DESTINATIONS}")
 
 
-def _forms(value: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+def _forms(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """The form alone: where a URL leads is judged for each connection."""
-    for name, given in value.items():
-        try:
-            wanted = asked({**given, "name": name}, lines=info.data.get("lines", ()))
-        except NoDestinationError as error:
-            raise ValueError(f"{name}.{error}") from None
-        if wanted.secret is None:
-            raise ValueError(f"{name}.secret must be given: nobody would see one that is made")
+    lines = info.data.get("lines", ())
+    if wrong := [text for name, given in value.items() if (text := _destination(name, given, lines))]:
+        raise ValueError("; ".join(wrong))
     return value
+
+
+def _destination(name: str, given: object, lines: Sequence[str]) -> str | None:
+    """What is wrong with a destination; None when nothing is."""
+    if not isinstance(given, dict):
+        return f'{name} must be an object such as {{"url": "https://…", "format": "whatsapp", "secret": "…"}}'
+    if given.get("name", name) != name:
+        return f"{name}.name must be left out: it is {name} already"
+    try:
+        wanted = asked({**given, "name": name}, lines=lines)
+    except NoDestinationError as error:
+        return f"{name}.{error}"
+    if wanted.secret is None:
+        return f"{name}.secret must be given: nobody would see one that is made"
+    return None
 
 
 def master_key_bytes(text: str) -> bytes:
@@ -140,5 +158,5 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Place = Annotated[str, Field(min_length=1), AfterValidator(_place)]
 Switches = Annotated[dict[str, bool], AfterValidator(_switches)]
-Destinations = Annotated[dict[str, dict[str, Any]], BeforeValidator(_of_json), AfterValidator(_forms)]
+Destinations = Annotated[dict[str, Any], BeforeValidator(_of_json), AfterValidator(_forms)]
 """By their names; after `lines`, since a destination may want some of them only."""

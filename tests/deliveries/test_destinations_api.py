@@ -262,6 +262,32 @@ def test_settings_that_are_wrong_are_named(given: Mapping[str, Any], said: str) 
     assert "12345678" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("3", "must be an object of destinations by their names"),
+        ('["crm"]', "must be an object of destinations by their names"),
+        ('{"crm": "https://crm.example/", "erp": {}}', 'crm must be an object such as {"url"'),
+        ('{"crm": "https://crm.example/", "erp": {}}', "; erp.format must be"),
+        ('{"crm": {"url": "x"}, "erp": {"format": "events", "url": "x"}}', "crm.format must be"),
+        ('{"crm": {"url": "x"}, "erp": {"format": "events", "url": "x"}}', "; erp.url must be"),
+        ('{"crm": {"name": "erp"}}', "crm.name must be left out"),
+    ],
+)
+def test_every_entry_of_the_file_that_is_wrong_is_named(
+    written: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "destinations.json"
+    file.write_text(written)
+    monkeypatch.setenv("LEDGERLINE_DESTINATION_FILE", str(file))
+    with pytest.raises(SettingsError) as error:
+        load()
+
+    found = error.value.problems[0]
+    assert found.startswith("LEDGERLINE_DESTINATION: ")
+    assert said in found
+
+
 def test_destinations_may_stand_in_a_file_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, crm = tmp_path / "crm.json", {"url": "https://crm.example/", "format": "whatsapp"}
     monkeypatch.setenv("LEDGERLINE_DESTINATION_FILE", str(file))
