@@ -161,4 +161,5 @@ def _words(value: object, named: str) -> frozenset[str]:
 
 def _among(given: Collection[str], named: str, right: Collection[str], called: str) -> None:
     if wrong := sorted(set(given) - set(right)):
-        raise NoDestinationError(named, f"{called}; {wrong[0][:64]!r} is none, there are: {', '.join(right)}")
+        there_are = ", ".join(right) or "none"
+        raise NoDestinationError(named, f"{called}; {wrong[0][:64]!r} is none, there are: {there_are}")

@@ -122,7 +122,8 @@ async def redeliver(request: web.Request) -> web.Response:
             after = await gateway.destinations.redelivery.position_before(_time(text))
         case _:
             raise query.wanted("from, since or failed", "given, one of them: a position, a time, or true")
-    count = await gateway.destinations.redelivery.everything(found, after=after, caller=caller.name)
+    with _refused():
+        count = await gateway.destinations.redelivery.everything(found, after=after, caller=caller.name)
     return errors.json({"from": after + 1, "events": count}, status=202)
 
 

@@ -104,6 +104,7 @@ class Destinations:
 
     async def add(self, given: Mapping[str, Any], *, caller: str) -> Made:
         """A new destination; `from` (a position, or head) says where it begins. Raises NameTakenError."""
+        asked.known(given, (*asked.FIELDS, "from"))
         wanted = asked.asked(
             {name: value for name, value in given.items() if name != "from"}, lines=self._lines
         )

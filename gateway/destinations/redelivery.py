@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from domain.destinations.asked import NoDestinationError
 from domain.destinations.model import Destination
 from domain.events import Recorded
 from gateway.destinations.changes import Changes
@@ -32,13 +33,18 @@ class Redelivery:
         self._clock = clock
 
     async def everything(self, one: Destination, *, after: int, caller: str) -> int:
-        """Deliver everything after a position again, in order; how many events are looked at."""
+        """Deliver everything after a position again, in order; how many events are looked at.
+
+        Raises NoDestinationError (from) where the log does not reach as far.
+        """
         head = await self._log.head()
+        if after > head:
+            raise NoDestinationError("from", f"a position of the log from 1 to {head + 1}")
         async with self._pool.acquire() as db, db.transaction():
             await self._table.one(db, one.id, lock=True)
             await self._table.go_back(db, one.id, after=after)
         await self._changes.tell(one, "redelivered", caller, position=after + 1)
-        return max(0, head - after)
+        return head - after
 
     async def failed(self, one: Destination, *, caller: str) -> int:
         """Try the dead letters again; how many there were."""

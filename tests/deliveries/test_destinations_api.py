@@ -108,6 +108,16 @@ async def test_what_is_wrong_is_named(running: Running, body: Any, parameter: st
     assert (await running.get("/api/destinations"))[1] == {"destinations": []}
 
 
+async def test_a_slip_is_told_all_fields_and_that_there_are_no_lines(
+    running: Running, hook: Sink, database: str
+) -> None:
+    _, problem = await running.post("/api/destinations", {"name": "crm", "retries": 3})
+    assert problem["detail"].endswith("the fields are name, url, format, filter, headers, secret, from.")
+
+    code, said = await command(database, "destinations", "add", "crm", hook.url, "--line", "1", LINES="")
+    assert (code, "'1' is none, there are: none\n" in said) == (1, True)
+
+
 async def test_a_change_names_all_that_can_be_changed(running: Running, hook: Sink) -> None:
     made = await added(running, hook)
     path = f"/api/destinations/{made['id']}"
@@ -170,6 +180,21 @@ async def test_a_redelivery_is_told_from_where(running: Running, hook: Sink, bod
     status, problem = await running.post(f"/api/destinations/{made['id']}/redeliver", body)
 
     assert (status, problem["type"]) == (400, "urn:ledgerline:bad-parameter")
+
+
+async def test_a_redelivery_begins_in_the_log(running: Running, hook: Sink, database: str) -> None:
+    made = await added(running, hook)
+    head = len(await running.events())
+    path = f"/api/destinations/{made['id']}/redeliver"
+
+    status, problem = await running.post(path, {"from": head + 2})
+    assert (status, problem["parameter"]) == (400, "from")
+    assert problem["detail"] == f"from must be a position of the log from 1 to {head + 1}."
+    code, said = await command(database, "redeliver", "crm", "--from", str(head + 2))
+    assert (code, "from must be a position of the log" in said) == (1, True)
+    assert len(await running.events()) == head
+
+    assert await running.post(path, {"from": head + 1}) == (202, {"from": head + 1, "events": 0})
 
 
 async def test_everything_since_a_time_is_delivered_again(running: Running, hook: Sink) -> None:
