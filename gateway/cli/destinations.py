@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,7 @@ import cyclopts
 
 from domain.destinations.asked import LISTS, NoDestinationError
 from domain.destinations.model import Destination
-from gateway.app import utc_now
-from gateway.cli.database import open_log, settings_for_log
+from gateway.cli.database import now_of, open_log, settings_for_log
 from gateway.cli.terminal import CannotStartError, DataDir, run, say
 from gateway.deliveries.guard import Guard, networks
 from gateway.destinations.destinations import Destinations, Made, NameTakenError
@@ -132,7 +132,12 @@ async def opened(settings: Settings) -> AsyncIterator[Destinations]:
         guard = Guard(networks(settings.destinations_private))
         try:
             yield Destinations(
-                log, pool, settings.schema_name, clock=utc_now, guard=guard, lines=settings.lines
+                log,
+                pool,
+                settings.schema_name,
+                clock=partial(now_of, settings),
+                guard=guard,
+                lines=settings.lines,
             )
         except NoDestinationError as error:
             raise CannotStartError(str(error)) from None

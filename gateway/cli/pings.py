@@ -10,6 +10,7 @@ import cyclopts
 
 from domain.destinations import ping
 from domain.destinations.model import Destination
+from gateway.app import utc_now
 from gateway.cli.database import settings_for_log
 from gateway.cli.destinations import Form, Several, found, header_of, opened, secret_of
 from gateway.cli.terminal import DataDir, run, say
@@ -50,7 +51,7 @@ async def _test(settings: Settings, named: str, given: dict[str, object]) -> boo
         if why := await destinations.refusal(one.url):
             say(f"not sent: {why}")
             return False
-        answer = await destinations.ping(one)
+        answer = await destinations.ping(one, signed_at=utc_now())
     for text in _explained(one, answer, is_made="://" in named and given["secret"] is None):
         say(text)
     return answer.status in TAKEN

@@ -98,9 +98,10 @@ class Destinations:
         """Why deliveries may not go to a URL; None when they may."""
         return await self._guard.refusal(url)
 
-    async def ping(self, one: Destination) -> Answer:
+    async def ping(self, one: Destination, *, signed_at: datetime) -> Answer:
         """What a destination answers to a delivery that says nothing."""
-        return await pings.sent(one, self._guard, log_id=self._log.log_id, now=self._clock())
+        now = self._clock()
+        return await pings.sent(one, self._guard, log_id=self._log.log_id, now=now, signed_at=signed_at)
 
     async def add(self, given: Mapping[str, Any], *, caller: str) -> Made:
         """A new destination; `from` (a position, or head) says where it begins. Raises NameTakenError."""

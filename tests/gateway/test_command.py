@@ -342,6 +342,18 @@ async def test_windows_are_imported_and_reported_beside_a_gateway_on_the_embedde
     await nothing_is_left(data_dir)
 
 
+async def test_a_destination_is_made_by_the_clock_of_its_sandbox(port: int, data_dir: Path) -> None:
+    async with sandbox(port, data_dir) as served:
+        now = (await served.post("/sandbox/clock", {"advance_seconds": 172_800}))[1]["now"]
+        words = ("destinations", "add", "crm", "http://127.0.0.1:9/", "--data-dir", str(data_dir))
+        code, said = await ended(*words, DESTINATIONS_PRIVATE="127.0.0.1")
+        assert (code, "secret: " in said) == (0, True)
+        [one] = (await served.get("/api/destinations"))[1]["destinations"]
+        assert one["created_at"] >= now
+        assert (await served.stopped(signal.SIGINT))[0] == 0
+    await nothing_is_left(data_dir)
+
+
 async def test_a_taken_port_is_said_in_words(data_dir: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
