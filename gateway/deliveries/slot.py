@@ -74,6 +74,8 @@ class Slot:
             self._changed.clear()
             try:
                 await self._have(spec)
+            except asyncpg.ForeignKeyViolationError:
+                pass  # it was removed before something of it could be parked
             except (LeaseLostError, asyncpg.PostgresError, *DATABASE_GONE) as error:
                 get_logger().warning("deliveries begin anew", error=type(error).__name__)
                 await asyncio.sleep(PAUSE)

@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 from running import ANN, Running, Start, until
 from sinks import Sink, added, sink, text_of
+from structlog.testing import capture_logs
 from test_destinations_api import command
 
 from gateway.store.deliveries import PARTITIONS, DeliveryTables
@@ -128,6 +129,18 @@ async def test_who_is_removed_amid_deliveries_gets_nothing_more_and_the_others_e
         assert "after" not in slow.texts()
         assert hook.texts() == ["0", "1", "2", "3", "4", "after"]
         assert (await running.get(f"/api/destinations/{made['id']}"))[0] == 404
+
+
+async def test_who_is_removed_while_it_fails_is_no_fault(start: Start) -> None:
+    with capture_logs() as logged:
+        async with sink(pause=0.5, verdict=lambda _: 500) as failing, start() as gateway:
+            made = await added(gateway, failing)
+            await gateway.writes(ANN, **says("one"))
+            await until(lambda: _tried(failing, 1))
+            async with gateway.http.delete(f"{gateway.url}/api/destinations/{made['id']}") as answer:
+                assert answer.status == 204
+
+    assert [one["event"] for one in logged if one["log_level"] != "info"] == []
 
 
 async def test_a_name_that_is_taken_is_refused_by_the_command(
