@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
 
 import orjson
@@ -29,6 +30,12 @@ KEY = {"Idempotency-Key": "crm:4711"}
 def told(gateway: Running) -> tuple[str, str | None]:
     """What the last answer's headers say: outcome, and whether it was replayed."""
     return gateway.headers["Ledgerline-Outcome"], gateway.headers.get("Idempotent-Replayed")
+
+
+@pytest.mark.parametrize("path", ["/{version}/{line}/messages", "/v1/messages"])
+def test_what_a_key_may_answer_is_described(path: str) -> None:
+    description = orjson.loads((resources.files("gateway.api") / "openapi.json").read_bytes())
+    assert {"409", "410", "422"} <= set(description["paths"][path]["post"]["responses"])
 
 
 async def test_an_accepted_send_is_answered_again_and_not_sent_again(running: Running) -> None:

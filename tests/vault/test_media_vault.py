@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -560,6 +561,13 @@ async def test_a_file_that_the_store_has_lost_is_not_found(
         async with running.http.head(url) as answer:
             assert (answer.status, answer.headers.get("ETag")) == (404, None)
         assert await metric(running, "ledgerline_media_total", outcome="broken", reason="Missing") == 3
+
+
+@pytest.mark.parametrize("path", ["/{version}/media/{token}", "/v1/media/{media}"])
+def test_every_answer_about_a_kept_file_is_described(path: str) -> None:
+    description = json.loads((resources.files("gateway.api") / "openapi.json").read_text())
+    described = set(description["paths"][path]["get"]["responses"])
+    assert {"200", "206", "304", "401", "403", "404", "410", "416", "500", "503"} <= described
 
 
 @asynccontextmanager
