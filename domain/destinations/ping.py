@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.destinations import cloudevents, whatsapp
 from domain.destinations.model import Format
+from domain.destinations.verdict import BUSY, Wait, judge
 
 SLOW: Final = 2.0
 """Seconds from which an answer is called slow."""
@@ -26,10 +27,12 @@ _WORDS: Final = {
     413: "it takes no body of this size; events can have megabytes",
     415: "it does not take this content type: `whatsapp` is application/json, `events` is "
     "application/cloudevents+json",
-    429: "it is asked too often; deliveries honour its Retry-After",
+    429: "it is asked too often",
     500: "it broke over the delivery: its own log says why",
+    502: "what stands before it (a proxy, a balancer) gets no answer from it",
+    503: "it is away or too busy, or what stands before it says so",
 }
-_ALIASES: Final = {403: 401, 422: 400, 501: 405}
+_ALIASES: Final = {403: 401, 422: 400, 501: 405, 504: 502}
 _ERRORS: Final = {
     "ClientConnectorDNSError": "its name is not known to the resolver (DNS)",
     "ClientConnectorCertificateError": "its TLS certificate is not trusted: self-signed, expired, for "
@@ -62,6 +65,17 @@ def of_status(status: int) -> str:
     if status // 100 == 3:  # noqa: PLR2004 - every redirect
         text = _WORDS[301]
     return f"HTTP {status}: {text or 'no answer that deliveries count as taken'}"
+
+
+def of_pause(status: int, retry_after: str | None, now: datetime) -> str | None:
+    """What deliveries do about an answer that may ask for a pause; None for any other."""
+    if status not in BUSY:
+        return None
+    match judge(status, retry_after, now):
+        case Wait(seconds):
+            return f"its Retry-After is honoured: nothing goes there for {seconds:.0f} s"
+        case _:
+            return "it gives no Retry-After (seconds or a date): that counts as any failure"
 
 
 def of_error(error: str) -> str:

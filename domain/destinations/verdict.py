@@ -11,7 +11,8 @@ LONGEST_WAIT: Final = 12 * 3600.0
 """Seconds of a Retry-After that are honoured; a longer one counts as this."""
 _GONE: Final = 410
 _TAKEN: Final = range(200, 300)
-_BUSY: Final = frozenset({429, 503})
+BUSY: Final = frozenset({429, 503})
+"""Statuses whose Retry-After counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def judge(status: int | None, retry_after: str | None, now: datetime) -> Verdict
         return Delivered()
     if status == _GONE:
         return Gone()
-    if status in _BUSY and (seconds := _seconds(retry_after, now)) is not None:
+    if status in BUSY and (seconds := _seconds(retry_after, now)) is not None:
         return Wait(min(seconds, LONGEST_WAIT))
     return Again()
 

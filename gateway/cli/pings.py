@@ -62,6 +62,8 @@ def _explained(one: Destination, answer: Answer, *, is_made: bool) -> list[str]:
     if answer.status is None:
         return [told.replace("an answer", "none"), ping.of_error(answer.error or "")]
     said = [told, ping.of_status(answer.status)]
+    if pause := ping.of_pause(answer.status, answer.retry_after, utc_now()):
+        said.append(pause)
     if answer.location:
         said.append(f"it leads to {answer.location}")
     if answer.status in TAKEN:

@@ -73,8 +73,11 @@ async def test_a_destination_is_tried_by_its_name_in_its_format(
         ({"status": 404}, "nothing at this path"),
         ({"status": 410}, "disabled at once"),
         ({"status": 415}, "content type"),
-        ({"status": 429, "headers": {"Retry-After": "7"}}, "Retry-After"),
-        ({"status": 502}, "broke"),
+        ({"status": 429, "headers": {"Retry-After": "7"}}, "nothing goes there for 7 s"),
+        ({"status": 429}, "that counts as any failure"),
+        ({"status": 500}, "broke"),
+        ({"status": 503, "headers": {"Retry-After": "soon"}}, "no Retry-After"),
+        ({"status": 504}, "stands before it"),
         ({"status": 308, "headers": {"Location": "https://there.example/"}}, "https://there.example/"),
     ],
 )
