@@ -198,13 +198,15 @@ async def _redeliver(settings: Settings, named: str, start: int | None, since: d
         one = await found(destinations, named)
         if start is None and since is None:
             count = await destinations.redelivery.failed(one, caller=CALLER)
-            say(f"{one.name}: {count} dead letters are tried again")
-            return
-        after = start - 1 if start is not None else 0
-        if since is not None:
-            after = await destinations.redelivery.position_before(since.astimezone())
-        count = await destinations.redelivery.everything(one, after=after, caller=CALLER)
-        say(f"{one.name}: {count} events from position {after + 1} on are looked at again")
+            say(f"{one.name}: dead letters to be tried again: {count}")
+        else:
+            after = start - 1 if start is not None else 0
+            if since is not None:
+                after = await destinations.redelivery.position_before(since.astimezone())
+            count = await destinations.redelivery.everything(one, after=after, caller=CALLER)
+            say(f"{one.name}: events to be looked at again, from position {after + 1} on: {count}")
+        if one.state != "active":
+            say(f"It is {one.state}: it gets them after `ledgerline destinations resume {one.name}`.")
 
 
 async def found(destinations: Destinations, named: str) -> Destination:

@@ -240,6 +240,20 @@ async def test_the_command_does_all_of_it(start: Start, database: str, hook: Sin
     assert (code, "give one of" in said) == (1, True)
 
 
+async def test_a_redelivery_to_who_is_paused_is_said_to_wait(
+    running: Running, hook: Sink, database: str
+) -> None:
+    made = await added(running, hook)
+    await request(running, "PATCH", f"/api/destinations/{made['id']}", {"state": "paused"})
+
+    code, said = await command(database, "redeliver", "crm", "--from", "1")
+
+    assert (code, "It is paused: it gets them after `ledgerline destinations resume crm`." in said) == (
+        0,
+        True,
+    )
+
+
 async def test_the_settings_make_and_change_destinations(start: Start, hook: Sink) -> None:
     crm: dict[str, Any] = {"url": hook.url, "format": "whatsapp", "secret": "first-secret"}
     async with start(destination={"crm": crm}) as gateway:
