@@ -129,6 +129,9 @@ async def _simulate(port: int, callback_url: str) -> None:
                 graph.serving(application, simulator, host=LOOPBACK, port=port)
             )
         say(f"WhatsApp is simulated on {url}; it calls back to {callback_url}. Ctrl-C stops it.")
+        say("A gateway that takes it for WhatsApp:\n")
+        for name, value in sandboxed.variables(url).items():
+            say(f"export {name}={value}")
         await _until_stopped()
 
 

@@ -26,3 +26,9 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "api_keys": (f"sandbox:{API_KEY}:send+read+content+admin",),
 }
 """The gateway's settings with the simulator as its account."""
+
+
+def variables(url: str) -> Mapping[str, str]:
+    """The same for a gateway of its own, as variables; `url`: where the simulator listens."""
+    texts = {name: value if isinstance(value, str) else ",".join(value) for name, value in SETTINGS.items()}
+    return {f"LEDGERLINE_{name.upper()}": text for name, text in (texts | {"upstream_url": url}).items()}

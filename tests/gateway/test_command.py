@@ -419,5 +419,9 @@ async def test_the_simulator_runs_alone_and_the_doctor_finds_all_well(port: int)
         )
         assert code == 0, said
         assert [line.split()[0] for line in said.splitlines()] == ["ok", "ok", "ok"]
-        assert (await served.stopped(signal.SIGINT))[0] == 0
+        code, said = await served.stopped(signal.SIGINT)
+        assert code == 0
+    exports = [line.removeprefix("export ") for line in said.splitlines() if line.startswith("export ")]
+    assert f"LEDGERLINE_UPSTREAM_URL=http://127.0.0.1:{port}" in exports
+    assert f"LEDGERLINE_ACCESS_TOKEN={sandboxed.ACCESS_TOKEN}" in exports
     assert (await ended("doctor", **LIVE, UPSTREAM_URL=f"http://127.0.0.1:{port}"))[0] == 1
