@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -61,6 +61,10 @@ class Answer:
         return self.headers.get("Idempotent-Replayed") == "true"
 
     @property
+    def is_not_taken(self) -> bool:
+        return self.status == 503 and "Retry-After" in self.headers and self.outcome is None
+
+    @property
     def code(self) -> int | None:
         return self.body["error"]["code"] if "error" in self.body else None
 
@@ -94,7 +98,8 @@ class Post:
 
     async def deliver(self, letter: Letter, goes_to: int) -> int:
         gateway = self.gateways[goes_to]
-        answer = await ask(gateway, "POST", WEBHOOK, letter.body, {SIGNATURE: letter.signature})
+        headers = {SIGNATURE: letter.signature}
+        answer = await patiently(lambda: ask(gateway, "POST", WEBHOOK, letter.body, headers))
         if answer.status == 200:
             self.delivered.append(letter)
             self.heard(orjson.loads(letter.body))
@@ -137,7 +142,8 @@ class World:
     async def sends(self, nth: int, body: Any, key: str | None, *, turned: bool = False) -> Answer:
         data = orjson.dumps(dict(reversed(body.items())), option=orjson.OPT_INDENT_2) if turned else body
         headers = {} if key is None else {"Idempotency-Key": key}
-        return await ask(self.gateways[nth], "POST", f"/v26.0/{sandboxed.LINE}/messages", data, headers)
+        path = f"/v26.0/{sandboxed.LINE}/messages"
+        return await patiently(lambda: ask(self.gateways[nth], "POST", path, data, headers))
 
     async def control(self, path: str, body: Any) -> Any:
         answer = await ask(self.gateways[0], "POST", f"/sandbox/{path}", body)
@@ -205,6 +211,17 @@ async def troubled(
     await world.simulator.callbacks.settled()
     faults.clear()
     post.holding, world.door.trouble = False, None
+
+
+async def patiently(asks: Callable[[], Awaitable[Answer]]) -> Answer:
+    """As whoever is told that nothing was taken, on a busy machine: again, when it says so.
+
+    Where something was taken all the same, what is counted afterwards tells.
+    """
+    async with asyncio.timeout(ENOUGH):
+        while (answer := await asks()).is_not_taken:  # noqa: ASYNC110 - it is the answer that changes
+            await asyncio.sleep(int(answer.headers["Retry-After"]))
+        return answer
 
 
 async def ask(
