@@ -12,10 +12,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 get_logger = structlog.get_logger
+
+AGAIN: Final = 60.0
+"""Seconds until a warning is logged again that every try of a task repeats."""
+_OURS: Final = ("gateway", "projections")
+_OF_ANY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def configure(*, pretty: bool) -> None:
@@ -60,9 +66,23 @@ class Sparing:
 
 
 class _ByClassOnly(logging.Handler):
-    """What libraries log comes through as logger, level and error class; their texts may quote anything."""
+    """What libraries log comes through as logger, level and error class; their texts may quote anything.
+
+    The packages that know no structlog log words of ours, with fields: these come through as they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sparing = Sparing(AGAIN)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name.partition(".")[0] in _OURS:
+            fields = {name: value for name, value in vars(record).items() if name not in _OF_ANY_RECORD}
+            if record.levelno > logging.WARNING:
+                get_logger().error(record.getMessage(), **fields)
+            else:
+                self._sparing.warning(record.getMessage(), **fields)
+            return
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         get_logger().warning("library", logger=record.name, level=record.levelname, error=error)
 
