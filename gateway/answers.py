@@ -68,7 +68,7 @@ _NOT_POSTED: Final[Mapping[str, tuple[int, str, int | None]]] = {
     ),
     "key_taken": (
         422,
-        "This Idempotency-Key belongs to another request, GET /api/messages/{}: use a new one.",
+        "This Idempotency-Key belongs to another request (GET /api/messages/{}): use a new one.",
         None,
     ),
     "forgotten": (

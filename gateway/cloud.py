@@ -20,6 +20,12 @@ MARKETING_MESSAGES: Final = VERSION + "/{line:[0-9]+}/marketing_messages"
 LENIENT: Final = r"/{line:[0-9]+}/{edge:messages|marketing_messages}{slash:/?}"
 """Without a version, and with a slash at the end: Graph takes both, and some clients send them."""
 
+_TITLES: Final = {
+    100: "Invalid parameter",
+    131008: "Required parameter is missing",
+    131009: "Parameter value is not valid",
+}
+
 
 async def messages(request: web.Request) -> web.Response:
     """POST a message, a read receipt or a typing indicator (Cloud API reference, sections 2 to 5)."""
@@ -33,13 +39,13 @@ async def messages(request: web.Request) -> web.Response:
     match outbound.parse_cloud(await request.read()):
         case outbound.Malformed(code=code, details=details):
             gateway.metrics.sends.labels("cloud", "", "malformed").inc()
-            return errors.graph(400, code, "Invalid parameter", details=details)
+            return errors.graph(400, code, _TITLES[code], details=details)
         case outbound.Read(body=body):
             return _read(await gateway.upstream.read(path, body))
         case outbound.SendRequest() as asked:
             reference = request.headers.get("Idempotency-Key")
             if reference is not None and (wrong := idempotency.fault(reference)):
-                return errors.graph(400, 131009, "Parameter value is not valid", details=wrong)
+                return errors.graph(400, 131009, _TITLES[131009], details=wrong)
             return render(
                 await send.send(gateway, asked, line=line, caller=caller, path=path, reference=reference)
             )

@@ -39,7 +39,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except errors.ProblemError as error:
         return error.answer
     except web.HTTPException as error:
-        return errors.in_dialect(request.path, error.status, error.text or error.reason)
+        return errors.in_dialect(request.path, error.status, _said(request, error))
     except NotTaken:
         return errors.in_dialect(request.path, 503, "The gateway is overloaded.", retry_after=2)
     except DATABASE_GONE as error:
@@ -48,3 +48,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - the last resort: answered and logged without the text
         get_logger().error("unexpected", error=type(error).__name__, where=where(error))
         return errors.in_dialect(request.path, 500, "Something went wrong in the gateway; it is logged.")
+
+
+def _said(request: web.Request, error: web.HTTPException) -> str:
+    asked = f"{request.method} {request.path}"
+    match error:
+        case web.HTTPMethodNotAllowed():
+            return f"{asked} is not served by this gateway; {', '.join(sorted(error.allowed_methods))} is."
+        case web.HTTPNotFound(text="404: Not Found"):  # the router's own
+            return f"{asked} is not served by this gateway; GET /openapi.json lists what is."
+        case _:
+            return error.text or error.reason

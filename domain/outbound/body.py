@@ -17,13 +17,26 @@ def json_object(body: bytes, dialect: Dialect) -> Json | Malformed:
     # Not orjson: it would turn an integer over 64 bits into a float, and refuse a lone surrogate.
     try:
         parsed = _DECODER.decode(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return Malformed(dialect.not_json, "body", "The body is not JSON.")
+    except (ValueError, RecursionError) as error:
+        return Malformed(dialect.not_json, "body", f"The body is not JSON{_why(body, error)}.")
     if not isinstance(parsed, dict):
         return Malformed(dialect.not_json, "body", "The body must be a JSON object.")
     if _is_deeper(parsed, _DEEPEST):
         return Malformed(dialect.not_json, "body", f"The body must not nest deeper than {_DEEPEST} levels.")
     return parsed
+
+
+def _why(body: bytes, error: Exception) -> str:
+    """What is wrong and where, quoting nothing of the body."""
+    match error:
+        case _ if not body.strip():
+            return ": it is empty"
+        case json.JSONDecodeError():
+            return f": {error.msg} (line {error.lineno}, column {error.colno})"
+        case UnicodeDecodeError():
+            return f": it is not UTF-8 (byte {error.start + 1})"
+        case _:
+            return ""
 
 
 def unpacked(body: Json) -> Json:

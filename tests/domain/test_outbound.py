@@ -144,6 +144,24 @@ def test_no_body_is_too_odd_to_be_judged(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "The body is not JSON: it is empty."),
+        (b" \n", "The body is not JSON: it is empty."),
+        (b'{"to":\n  "447700900123",}', "The body is not JSON: Expecting property name enclosed in double"),
+        (b"to=447700900123", "The body is not JSON: Expecting value (line 1, column 1)."),
+        ('{"to":"\u00e9"}'.encode("latin-1"), "The body is not JSON: it is not UTF-8 (byte 8)."),
+        (b'{"a":NaN}', "The body is not JSON."),
+    ],
+)
+def test_what_is_not_json_is_told_where_without_a_word_of_it(body: bytes, said: str) -> None:
+    for answer in (parse_cloud(body), parse_onprem(body)):
+        assert isinstance(answer, Malformed)
+        assert answer.details.startswith(said)
+        assert "4477" not in answer.details
+
+
+@pytest.mark.parametrize(
     ("asked", "kind"),
     [
         ({"type": "text", "text": {}}, "free_form"),

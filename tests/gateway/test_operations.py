@@ -153,6 +153,16 @@ async def test_a_key_given_as_its_hash_opens_and_the_hash_itself_does_not(start:
             assert (await running.get("/api/events", access_token=secret))[0] == expected
 
 
+async def test_what_is_not_served_is_said_with_what_is(running: Running) -> None:
+    status, answer = await running.get("/api/line")
+    assert (status, answer["type"]) == (404, "urn:ledgerline:not-found")
+    assert answer["detail"] == "GET /api/line is not served by this gateway; GET /openapi.json lists what is."
+    async with running.http.put(f"{running.url}/api/lines") as refused:
+        assert refused.status == 405
+        detail = (await refused.json())["detail"]
+    assert detail == "PUT /api/lines is not served by this gateway; GET, HEAD is."
+
+
 @pytest.mark.parametrize("path", READS)
 async def test_every_read_wants_a_known_key_with_the_scope_to_read(start: Start, path: str) -> None:
     async with start(api_keys=(FULL, "sender:sender-key:send+content+admin")) as running:

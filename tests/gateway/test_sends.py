@@ -456,6 +456,8 @@ async def test_what_is_malformed_names_its_field_and_leaves_no_event(
     status, answer = await running.post(f"/v26.0/{LINE}/messages", asked)
     assert (status, answer["error"]["code"]) == (400, code)
     assert answer["error"]["type"] == "OAuthException"
+    titles = {100: "Invalid parameter", 131008: "Required parameter is missing"}
+    assert answer["error"]["message"] == f"(#{code}) {titles.get(code, 'Parameter value is not valid')}"
     assert named in answer["error"]["error_data"]["details"]
     assert await running.events() == []
     assert await metric(running, "ledgerline_sends_total", outcome="malformed", face="cloud") == 1
