@@ -14,7 +14,7 @@ from gateway.settings.loading import load, warnings
 from gateway.settings.needs import missing
 from gateway.store.keyring import WrongMasterKeyError
 from gateway.store.log import opens
-from gateway.store.postgres import DATABASE_GONE, connect
+from gateway.store.postgres import DATABASE_GONE, TooOldError, connect, must_be_new_enough
 from gateway.upstream import GRAPH_VERSION, Answered, Outcome, Upstream
 from gateway.vault.place import store_of, tried
 from gateway.vault.store import Store, StoreError
@@ -74,10 +74,13 @@ async def _database(name: str, url: str) -> Finding:
     except (*DATABASE_GONE, asyncpg.PostgresError, ValueError) as error:
         return False, f"database: no connection ({type(error).__name__}); check LEDGERLINE_{name}"
     try:
+        must_be_new_enough(connection)
         version = await connection.fetchval("show server_version")
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             if await connection.fetchval("select current_setting($1)", setting) == "off":
                 return False, f"database: {setting} is off, so a crash may lose what was acknowledged"
+    except TooOldError as error:
+        return False, f"database: {error}"
     finally:
         await connection.close()
     return True, f"database: PostgreSQL {version} answers"
@@ -93,6 +96,8 @@ async def _log(settings: Settings) -> Finding:
             await db.close()
     except WrongMasterKeyError:
         return False, "log: no LEDGERLINE_MASTER_KEY opens it; give the one that it was made with"
+    except TooOldError as error:
+        return False, f"log: {error}"
     except (*DATABASE_GONE, asyncpg.PostgresError, ValueError) as error:
         return False, f"log: it can't be read ({type(error).__name__}); check LEDGERLINE_DATABASE_URL"
     if not begun:

@@ -140,7 +140,7 @@ def _meant(market: str) -> str:
     """The market that looks most like it, if any does."""
     by_lower = {name.lower(): name for name in names()}
     near = difflib.get_close_matches(market.lower(), by_lower, n=1)
-    return f"; {by_lower[near[0]]!r} is" if near else ""
+    return f"; {by_lower[near[0]]!r} is" if near else "; domain/billing/markets.csv has them all"
 
 
 def _id_of(rates: Sequence[Rate]) -> str:

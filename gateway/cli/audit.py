@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ from uuid import UUID
 import cyclopts
 
 from gateway import audit as auditing
-from gateway.app import Databases, utc_now
+from gateway.app import utc_now
 from gateway.cli.database import databases_for
 from gateway.cli.terminal import DataDir, given, run, say
 from gateway.sends import settler
@@ -37,7 +35,7 @@ def explain(send_id: SendId, *, data_dir: DataDir = None) -> None:
 
 
 async def _explain(settings: Settings, send_id: UUID) -> None:
-    async with _databases(settings) as databases:
+    async with databases_for(settings, begin=False) as databases:
         await auditing.explain_send(databases, settings.schema_name, send_id, say)
 
 
@@ -69,7 +67,7 @@ def export(
 
 
 async def _export(settings: Settings, out: Path, first: int, last: int | None, *, opened: bool) -> None:
-    async with _databases(settings) as databases:
+    async with databases_for(settings, begin=False) as databases:
         await auditing.export_log(
             databases, settings.schema_name, out, first=first, last=last, opened=opened, say=say
         )
@@ -77,17 +75,9 @@ async def _export(settings: Settings, out: Path, first: int, last: int | None, *
 
 async def _verify(settings: Settings) -> None:
     patience = timedelta(seconds=settings.upstream_timeout + settler.GRACE + 2 * settler.SWEEP)
-    async with _databases(settings) as databases:
+    async with databases_for(settings, begin=False) as databases:
         wrong = await auditing.verify_log(
             databases, settings.schema_name, now=utc_now(), patience=patience, say=say
         )
     if wrong:
         sys.exit(1)
-
-
-@contextlib.asynccontextmanager
-async def _databases(settings: Settings) -> AsyncIterator[Databases]:
-    if settings.database_url is None and not settings.data_dir.is_dir():
-        raise auditing.AuditError(f"{settings.data_dir} holds no log: choose its place with --data-dir")
-    async with databases_for(settings) as databases:
-        yield databases

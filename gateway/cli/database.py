@@ -18,8 +18,8 @@ from gateway.settings.loading import load
 from gateway.settings.needs import log_missing
 from gateway.settings.values import master_key_bytes
 from gateway.store.embedded import Embedded, master_key
-from gateway.store.log import Log
-from gateway.store.postgres import DATABASE_GONE, Pool
+from gateway.store.log import Log, is_begun
+from gateway.store.postgres import DATABASE_GONE, Pool, TooOldError, connect
 
 SANDBOX_CLOCK: Final = "sandbox-clock"
 """How far the sandbox's clock was moved: a file of the data directory."""
@@ -41,20 +41,30 @@ def now_of(settings: Settings) -> datetime:
 
 
 @contextlib.asynccontextmanager
-async def open_log(settings: Settings) -> AsyncIterator[tuple[Pool, Log]]:
-    """The log, beside whatever gateways run on it."""
-    async with databases_for(settings) as databases, contextlib.AsyncExitStack() as stack:
+async def open_log(settings: Settings, *, begin: bool = True) -> AsyncIterator[tuple[Pool, Log]]:
+    """The log, beside whatever gateways run on it; `begin`: it is made where there is none."""
+    async with databases_for(settings, begin=begin) as databases, contextlib.AsyncExitStack() as stack:
         with usable_database():
+            if not begin:
+                await must_hold_log(settings, databases)
             found = await stack.enter_async_context(opened(settings, databases))
         yield found
 
 
 @contextlib.asynccontextmanager
-async def databases_for(settings: Settings) -> AsyncIterator[Databases]:
-    """The databases the settings name, or the embedded server for as long as it is needed."""
+async def databases_for(settings: Settings, *, begin: bool = True) -> AsyncIterator[Databases]:
+    """The databases the settings name, or the embedded server for as long as it is needed.
+
+    `begin`: that one is made where there is none. Raises CannotStartError.
+    """
     if settings.database_url is not None:
         yield databases_of(settings)
         return
+    if not begin and not (settings.data_dir / "postgres").exists():
+        raise CannotStartError(
+            f"{settings.data_dir} holds no log: choose its place with --data-dir, "
+            "or name its database in LEDGERLINE_DATABASE_URL"
+        )
     try:
         server = await Embedded.start(settings.data_dir, say=say)
     except OSError as error:
@@ -66,11 +76,27 @@ async def databases_for(settings: Settings) -> AsyncIterator[Databases]:
         await server.stop()
 
 
+async def must_hold_log(settings: Settings, databases: Databases) -> None:
+    """For a command that asks only: what it would make is empty. Raises CannotStartError."""
+    db = await connect(databases.url, settings.schema_name)
+    try:
+        begun = await is_begun(db, settings.schema_name)
+    finally:
+        await db.close()
+    if not begun:
+        raise CannotStartError(
+            f"the database holds no log in the schema {settings.schema_name}: check LEDGERLINE_DATABASE_URL "
+            "and LEDGERLINE_SCHEMA; ledgerline serve makes a new one"
+        )
+
+
 @contextlib.contextmanager
 def usable_database() -> Iterator[None]:
     """What is wrong with the database ends a start: raises CannotStartError."""
     try:
         yield
+    except TooOldError as error:
+        raise CannotStartError(str(error)) from None
     except (*DATABASE_GONE, asyncpg.PostgresError) as error:
         # PostgreSQL's own words quote no secret; the driver's may quote the URL.
         why = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__

@@ -11,7 +11,7 @@ import cyclopts
 
 from gateway import replay
 from gateway.app import Databases
-from gateway.cli.database import databases_for, usable_database
+from gateway.cli.database import databases_for, must_hold_log, usable_database
 from gateway.cli.progress import Progress
 from gateway.cli.terminal import CannotStartError, DataDir, given, run, say
 from gateway.replay import Where
@@ -87,8 +87,9 @@ async def _checksum(settings: Settings, wanted: Sequence[Projection]) -> None:
 async def _log(settings: Settings, *, made: bool = False) -> AsyncIterator[Where]:
     """`made`: for who asks only, the tables must be there."""
     schema = settings.schema_name
-    async with databases_for(settings) as databases:
+    async with databases_for(settings, begin=False) as databases:
         with usable_database():
+            await must_hold_log(settings, databases)
             if not made:
                 await _make(databases, schema)
             async with connect_pool(databases.url, schema, size=4) as pool:

@@ -80,7 +80,7 @@ def _say(found: Card | Known | Wrong, well: str) -> None:
 
 
 async def _withdraw(settings: Settings, card_id: str) -> None:
-    async with open_log(settings) as (pool, _):
+    async with open_log(settings, begin=False) as (pool, _):
         cards = RateCards(settings.schema_name)
         if not await cards.withdraw(pool, card_id, by=getpass.getuser(), now=utc_now()):
             raise CannotStartError(f"no imported card that counts is {card_id!r}: see ledgerline rates list")
@@ -88,7 +88,7 @@ async def _withdraw(settings: Settings, card_id: str) -> None:
 
 
 async def _list(settings: Settings) -> None:
-    async with open_log(settings) as (pool, _), pool.acquire() as db:
+    async with open_log(settings, begin=False) as (pool, _), pool.acquire() as db:
         imported = await RateCards(settings.schema_name).all(db)
     for one in imported:
         gone = f", withdrawn {_time(one.withdrawn_at)} by {one.withdrawn_by}" if one.withdrawn_at else ""
@@ -106,16 +106,16 @@ def _time(at: datetime) -> str:
 def _told(card: Card) -> str:
     first = min(rate.valid_from for rate in card.rates)
     ends = [rate.valid_to for rate in card.rates]
-    last = "open" if None in ends else max(end for end in ends if end)
+    days = f"from {first} on" if None in ends else f"{first} to before {max(end for end in ends if end)}"
     currencies = ", ".join(sorted({rate.currency for rate in card.rates}))
-    return f"{card.card_id}  {currencies}  {first} to before {last}  {len(card.rates)} rates"
+    return f"{card.card_id}  {currencies}  {days}  {len(card.rates)} rates"
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8: save it as CSV UTF-8"
         raise CannotStartError(f"{file}: {why}") from None
 
 

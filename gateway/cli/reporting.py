@@ -19,7 +19,18 @@ from gateway.settings import Settings
 from gateway.store.postgres import Pool
 
 Body = dict[str, Any]
-Day = Annotated[date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.")]
+
+
+def _day(_: object, tokens: Sequence[cyclopts.Token]) -> date:
+    try:
+        return date.fromisoformat(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a day such as 2026-11-23") from None
+
+
+Day = Annotated[
+    date | None, cyclopts.Parameter(help="YYYY-MM-DD, in LEDGERLINE_TIME_ZONE.", converter=_day, n_tokens=1)
+]
 From = Annotated[Day, cyclopts.Parameter(name="--from")]
 To = Annotated[Day, cyclopts.Parameter(name="--to")]
 As = Annotated[Format, cyclopts.Parameter(name="--format")]
@@ -38,7 +49,7 @@ def asked_for(settings: Settings, from_day: date | None, to_day: date | None, li
 
 async def answered(settings: Settings, read: Callable[[Pool], Awaitable[Body]]) -> Body:
     """What is read of the log of the settings. Raises CannotStartError for what can't be asked."""
-    async with open_log(settings) as (pool, _):
+    async with open_log(settings, begin=False) as (pool, _):
         try:
             return await read(pool)
         except NoPositionError as error:

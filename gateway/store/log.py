@@ -214,6 +214,14 @@ def _of_group(fact: Fact, place: Place, ids: Ids) -> Mapping[str, str]:
     return {name: key for name, key in of_group.items() if name in _FIELDS[fact.event.TOPIC]}
 
 
+async def is_begun(db: Connection, schema: str) -> bool:
+    """Whether the schema holds a log."""
+    try:
+        return await db.fetchval(load("gateway.store", "queries.sql", schema)["identity"]) is not None
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return False
+
+
 async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) -> bool:
     """Whether there is a log and one of the keys opens it; False where none was begun.
 

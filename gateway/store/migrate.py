@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from gateway.store.postgres import Connection, quoted, serving_role
+from gateway.store.postgres import Connection, must_be_new_enough, quoted, serving_role
 from projections.sql import load
 
 LONGEST_SCHEMA: Final = 50
@@ -36,6 +36,7 @@ async def migrate(
     sql = load("gateway.store", "migrate.sql", schema)
     admin = await asyncpg.connect(admin_url)
     try:
+        must_be_new_enough(admin)
         await _begin(admin, sql)
         while not await _migrated(admin, sql, schema, user, extra_ddl):  # noqa: ASYNC110 - waits for the database
             await asyncio.sleep(PAUSE)

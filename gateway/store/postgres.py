@@ -41,6 +41,8 @@ NO_LIMIT: Final = 2**31 - 1
 
 STATEMENT_TIMEOUT: Final = 30.0
 """Seconds until a silent connection counts as lost."""
+OLDEST: Final = 16
+"""The major version of PostgreSQL from which on a log can be held: roles may be granted SET alone."""
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds that a new connection, or one from the pool, may take."""
 RELEASE_TIMEOUT: Final = 1.0
@@ -61,12 +63,24 @@ def serving_role(schema: str) -> str:
     return f"{schema}_serving"
 
 
+class TooOldError(Exception):
+    """The server is of a version that can't hold a log."""
+
+
+def must_be_new_enough(connection: Connection) -> None:
+    """Raises TooOldError, which says what would do."""
+    found = connection.get_server_version().major
+    if found < OLDEST:
+        raise TooOldError(f"PostgreSQL {found} is too old: {OLDEST} or newer is needed")
+
+
 async def connect(url: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
     """A connection of its own, in the serving role where there is one and the user may take it."""
     connection = await asyncpg.connect(
         url, server_settings=_SETTINGS, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT
     )
     try:
+        must_be_new_enough(connection)
         await take_role(connection, schema)
     except BaseException:
         connection.terminate()

@@ -17,6 +17,7 @@ from gateway.doctor import examine
 from gateway.sandbox.clock import SandboxClock
 from gateway.sandbox.graph import graph_app, serving
 from gateway.sandbox.simulator import create_simulator
+from gateway.store import postgres
 from gateway.store.log import Log
 from gateway.store.postgres import Pool
 
@@ -152,6 +153,17 @@ async def test_a_database_that_forgets_in_a_crash_is_wrong(
     code, said = await examined(upstream_url=upstream, master_key=master_key, database_url=database)
     assert code == 1
     assert said[0] == "wrong database: fsync is off, so a crash may lose what was acknowledged"
+
+
+async def test_a_server_that_is_too_old_is_said(
+    database: str, upstream: str, master_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "OLDEST", 99)
+    code, said = await examined(upstream_url=upstream, master_key=master_key, database_url=database)
+    assert code == 1
+    assert said[0].startswith("wrong database: PostgreSQL 1")
+    assert said[0].endswith(" is too old: 99 or newer is needed")
+    assert said[1].endswith(" is too old: 99 or newer is needed")
 
 
 async def test_a_log_that_was_not_begun_is_none_yet(

@@ -144,7 +144,8 @@ async def test_the_command_says_where_no_log_is(empty_database: str, tmp_path: P
     assert "the schema ledgerline holds no log of this release" in said
     nowhere = tmp_path / "nowhere"
     code, said = await command("audit", "explain", str(uuid4()), "--data-dir", str(nowhere))
-    assert (code, said) == (1, f"ledgerline: {nowhere} holds no log: choose its place with --data-dir\n")
+    assert code == 1
+    assert said.startswith(f"ledgerline: {nowhere} holds no log: choose its place with --data-dir, or name")
     assert not nowhere.exists()
     code, said = await command(
         "audit", "explain", str(uuid4()), DATABASE_URL="postgresql://nobody@127.0.0.1:1/x"

@@ -53,7 +53,7 @@ def test_a_card_is_checked_imported_once_and_listed(command: Command, tmp_path: 
 
     assert (checked.returncode, imported.returncode, again.returncode) == (0, 0, 0), imported.stderr
     card_id = imported.stdout.split()[0]
-    assert imported.stdout == f"{card_id}  USD  2026-10-01 to before open  2 rates: imported\n"
+    assert imported.stdout == f"{card_id}  USD  from 2026-10-01 on  2 rates: imported\n"
     assert again.stdout == f"{card_id} was imported before\n"
     mine, *shipped = listed.stdout.splitlines()
     assert mine.startswith(card_id)
