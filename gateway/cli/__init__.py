@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
 import cyclopts
@@ -11,7 +10,7 @@ import cyclopts
 from gateway import doctor as examination
 from gateway.audit import AuditError
 from gateway.cli import audit, bills, destinations, imports, pings, projections, rates, report, serve
-from gateway.cli.terminal import CannotStartError, DataDir, complain, given, say
+from gateway.cli.terminal import CannotStartError, DataDir, complain, given, leave_unread, say
 from gateway.settings import SettingsError
 from gateway.store.embedded import EmbeddedError
 from gateway.store.keyring import WrongMasterKeyError
@@ -46,6 +45,4 @@ def main() -> None:
         complain(str(error))
         sys.exit(1)
     except BrokenPipeError:
-        # Whoever read along, such as head, has seen enough; nothing is left to be flushed at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        leave_unread()

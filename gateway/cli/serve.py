@@ -20,7 +20,7 @@ from gateway import sandbox as sandboxed
 from gateway.app import create_app
 from gateway.cli.database import SANDBOX_CLOCK, databases_for, usable_database
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
-from gateway.cli.workers import supervise
+from gateway.cli.workers import Flag, supervise
 from gateway.logs import configure
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
@@ -67,18 +67,17 @@ def serve(
     if lacking := missing(dict(settings)):
         raise SettingsError(lacking)
     if workers > 1:
-        say(f"Ledgerline listens on http://{host}:{port} with {workers} workers")
         supervise(workers, work, host, port, settings)
         return
     configure(pretty=sys.stderr.isatty())
     run(_sandboxed(settings, port) if sandbox else _serve(settings, host, port))
 
 
-def work(host: str, port: int, settings: Settings) -> None:
-    """One gateway of several on a port."""
+def work(listening: Flag, host: str, port: int, settings: Settings) -> None:
+    """One gateway of several on a port; it sets `listening`."""
     configure(pretty=sys.stderr.isatty())
     try:
-        run(_serve(settings, host, port, shared=True))
+        run(_serve(settings, host, port, shared=listening))
     except (CannotStartError, EmbeddedError, WrongMasterKeyError) as error:
         complain(str(error))
         sys.exit(1)
@@ -89,11 +88,13 @@ def simulate(*, port: Port = 8081, callback_url: str = "http://127.0.0.1:8080/we
     run(_simulate(port, callback_url))
 
 
-async def _serve(settings: Settings, host: str, port: int, *, shared: bool = False) -> None:
+async def _serve(settings: Settings, host: str, port: int, *, shared: Flag | None = None) -> None:
     async with databases_for(settings) as databases:
         gateway = create_app(settings, databases)
-        async with _listening(gateway, host, port, shared=shared):
-            if not shared:
+        async with _listening(gateway, host, port, shared=shared is not None):
+            if shared is not None:
+                shared.value = True
+            else:
                 say(f"Ledgerline listens on http://{host}:{port}")
             await _until_stopped()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import cyclopts
 import uvloop
@@ -32,7 +33,18 @@ def given(data_dir: Path | None) -> dict[str, Any]:
 
 def say(text: str) -> None:
     """A line of what the operator asked for."""
-    print(text, flush=True)  # noqa: T201 - the command's own voice
+    try:
+        print(text, flush=True)  # noqa: T201 - the command's own voice
+    except BrokenPipeError:
+        leave_unread()
+
+
+def leave_unread() -> NoReturn:
+    """End the command: whoever read along, such as head, has seen enough."""
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+    )  # nothing is left to be flushed at the exit
+    sys.exit(1)
 
 
 def complain(text: str) -> None:
