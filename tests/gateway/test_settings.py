@@ -258,3 +258,14 @@ def test_a_vault_is_a_folder_or_a_bucket(value: str, monkeypatch: pytest.MonkeyP
 def test_half_a_pair_of_s3_keys_is_missing_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     variables(monkeypatch, VAULT_S3_KEY_ID="id")
     assert any("VAULT_S3_KEY_ID is half of a pair" in problem for problem in missing(dict(load())))
+
+
+def test_every_setting_is_in_the_operations_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    of_the_file = {"line", "openers", "destination"}  # [line.…], [openers], [destination.…]
+    names = [
+        one.alias or f"LEDGERLINE_{name.upper()}"
+        for name, one in Settings.model_fields.items()
+        if name not in of_the_file
+    ]
+    assert [name for name in names if f"`{name}" not in manual] == []
