@@ -18,7 +18,7 @@ from gateway.answers import rfc3339
 from gateway.api import query, reports
 from gateway.api.reports import Asked
 from gateway.gateway import GATEWAY, Gateway
-from gateway.reports import billing, texts
+from gateway.reports import bill_texts, billing, texts
 from gateway.reports.as_of import NoPositionError, position_of
 from gateway.reports.billing import Days
 from gateway.reports.filters import OF_MESSAGES, OF_SENDS, WrongFilterError, wanted
@@ -39,7 +39,7 @@ async def report(request: web.Request) -> web.Response:
     body = shown(found, asked)
     if CSV in request.headers.get("Accept", ""):
         names = [name for name in GROUPS if name in groups]
-        text = texts.as_csv(body, (*names, *texts.CHARGED))
+        text = texts.as_csv(body, (*names, *bill_texts.CHARGED))
         return web.Response(text=text + "\n", content_type=CSV, charset="utf-8")
     return errors.json(body)
 

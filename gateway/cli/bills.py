@@ -21,7 +21,7 @@ from gateway.cli.database import now_of, settings_for_log
 from gateway.cli.rates import right_card
 from gateway.cli.reporting import As, Body, From, To, answered, asked_for, say_report
 from gateway.cli.terminal import CannotStartError, DataDir, complain, run
-from gateway.reports import closing, texts
+from gateway.reports import bill_texts, closing
 from gateway.reports.analytics import NoAnalyticsError, fetched
 from gateway.reports.billing import Terms
 from gateway.reports.filters import OF_MESSAGES
@@ -65,12 +65,12 @@ def billing(  # noqa: PLR0913 - each one an option of the report
         )
     )
     body |= {"supposed": list(what_if)} if what_if else {}
-    say_report(body, written, texts.billing, (*groups, *texts.CHARGED))
+    say_report(body, written, bill_texts.billing, (*groups, *bill_texts.CHARGED))
     if written == "csv":
         if body["unread"]:
-            complain(texts.unread(body["unread"]))
+            complain(bill_texts.unread(body["unread"]))
         for missing in body["missing_rates"]:
-            complain(f"not in the cost: {texts.missing(missing)}")
+            complain(f"not in the cost: {bill_texts.missing(missing)}")
 
 
 def _groups(text: str) -> list[str]:
@@ -103,7 +103,7 @@ def charges(  # noqa: PLR0913 - each one an option of the report
     body = run(answered(settings, read))
     if written != "json":
         body["rows"] = body.pop("messages")
-    say_report(body, written, texts.charges, texts.MESSAGE)
+    say_report(body, written, bill_texts.charges, bill_texts.MESSAGE)
     if body["next"] == after + limit:
         complain(f"there may be more: --after {body['next']}")
 
@@ -134,7 +134,7 @@ def reconcile(
     asked = asked_for(settings, from_day, to_day, line)
     if not (analytics or fetch):
         body = run(answered(settings, lambda pool: report.reconciled(pool, settings, asked)))
-        say_report(body, written, texts.reconciled, texts.RECONCILED)
+        say_report(body, written, bill_texts.reconciled, bill_texts.RECONCILED)
         return
     if analytics and fetch:
         raise CannotStartError("--analytics and --fetch are two ways to the same: leave one out")
@@ -142,7 +142,7 @@ def reconcile(
         raise CannotStartError("the analytics are the whole account's: leave --line out")
     told = _analytics(analytics, settings) if analytics else run(_fetched(settings, asked))
     body = run(answered(settings, lambda pool: report.compared(pool, settings, asked, told)))
-    say_report(body, written, texts.compared, texts.COMPARED)
+    say_report(body, written, bill_texts.compared, bill_texts.COMPARED)
 
 
 def close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> None:
@@ -156,7 +156,7 @@ def close(month: str, /, *, written: As = "table", data_dir: DataDir = None) -> 
     if written == "csv":
         parts = {"bill": body["bill"]["rows"], "adjustment": body["rows"]}
         body["rows"] = [{"part": part} | _only(row) for part, rows in parts.items() for row in rows]
-    say_report(body, written, texts.closed, ("part", *CLOSED))
+    say_report(body, written, bill_texts.closed, ("part", *CLOSED))
 
 
 def _only(row: Body) -> Body:

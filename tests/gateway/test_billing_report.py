@@ -18,7 +18,7 @@ from domain.billing.rates import Card
 from gateway import report
 from gateway import sandbox as sandboxed
 from gateway.api.reports import Asked
-from gateway.reports import texts
+from gateway.reports import bill_texts
 from gateway.reports.analytics import NoAnalyticsError, fetched
 from gateway.reports.as_of import NoPositionError
 from gateway.reports.billing import Terms
@@ -116,7 +116,9 @@ async def test_events_that_nobody_could_read_are_counted_as_missing(running: Run
     )
     second = await billing(running)
     assert (first["unread"], second["unread"], (await billing(running, as_of=4))["unread"]) == (0, 2, 1)
-    assert "2 events could not be read: what they tell is in no figure" in "\n".join(texts.billing(second))
+    assert "2 events could not be read: what they tell is in no figure" in "\n".join(
+        bill_texts.billing(second)
+    )
 
 
 async def test_the_same_position_gives_the_same_report_whatever_came_later(running: Running) -> None:
@@ -234,8 +236,8 @@ async def test_the_command_lists_what_stands_behind_a_figure(running: Running) -
     _, page = await running.get("/api/reports/billing/messages", **ALL, billable="true", after=1, limit=2)
     assert body == page
     body["rows"] = body.pop("messages")
-    assert set(texts.READ) < set(texts.MESSAGE) == set(body["rows"][0])
-    assert body["rows"][0]["send_id"] in "\n".join(texts.charges(body))
+    assert set(bill_texts.READ) < set(bill_texts.MESSAGE) == set(body["rows"][0])
+    assert body["rows"][0]["send_id"] in "\n".join(bill_texts.charges(body))
     with pytest.raises(WrongFilterError):
         await report.charges(pool, settings, asked, {"billable": "perhaps"}, after=0, limit=2)
 
@@ -300,7 +302,7 @@ async def test_the_command_tells_what_the_api_does(running: Running) -> None:
     settings, pool = running.gateway.settings, running.gateway.pool
     body = await report.billing(pool, settings, asked, ["category"])
     assert body == await billing(running, group_by="category")
-    told = "\n".join(texts.billing(body))
+    told = "\n".join(bill_texts.billing(body))
     assert "free 1, billable 2 (by WhatsApp 2): 0.042 USD\n" in told
     assert "free_tier:1" in told
 
@@ -327,7 +329,7 @@ async def test_whatsapps_own_analytics_are_fetched_and_a_lost_status_is_named(ru
     assert agreed["totals"] == {"volume": 3, "volume_whatsapp": 3, "differing": 0}
     assert found["causes"] == {"lost_status": 1}
     assert [(one["cause"], one["send_id"]) for one in found["messages"]] == [("lost_status", lost)]
-    assert "lost_status: the status that would say so" in "\n".join(texts.compared(found))
+    assert "lost_status: the status that would say so" in "\n".join(bill_texts.compared(found))
 
 
 async def test_what_can_not_be_fetched_is_said_without_whatsapps_words(running: Running) -> None:
@@ -391,7 +393,7 @@ async def test_a_closed_month_stays_and_what_comes_later_is_an_adjustment(runnin
         "0",
     )
     assert (utility["category"], utility["billable"], utility["cost"]) == ("utility", 1, "0.02")
-    told = "\n".join(texts.closed(later))
+    told = "\n".join(bill_texts.closed(later))
     assert f"Adjustment up to position {later['as_of']}: 0.02 USD" in told
     assert "free_tier:1" in told
     assert (later["adjustment"]["delivered"], later["adjustment"]["cost"]) == (2, "0.02")
@@ -409,4 +411,4 @@ async def test_a_closed_month_stays_in_the_zone_in_which_it_was_closed(running: 
 
     assert (first["time_zone"], later["time_zone"], later["bill"]) == ("UTC", "UTC", first["bill"])
     [lack] = later["bill"]["missing_rates"]
-    assert texts.missing(lack).endswith("(message-and-service): no rate")
+    assert bill_texts.missing(lack).endswith("(message-and-service): no rate")
