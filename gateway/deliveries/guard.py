@@ -18,6 +18,8 @@ from yarl import URL
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+RECEIVED: Final = 16 * 1024
+"""Bytes of an answer that the kernel holds: one without end is read in small parts, between others' work."""
 _TRANSLATED: Final = ip_network("64:ff9b::/96")
 """IPv4 addresses in IPv6 (RFC 6052): what counts is where they lead."""
 
@@ -38,15 +40,18 @@ class Guard:
         real = _real(found)
         if any(one in network for one in (found, real) for network in self.private):
             return True
-        return tls and real.is_global and not real.is_multicast and not real.is_reserved
+        return tls and real.is_global and not (real.is_multicast or real.is_reserved or _is_site_local(real))
 
     async def refusal(self, url: str) -> str | None:
         """What is wrong with where a URL leads now; None when nothing is."""
-        target = URL(url)
-        tls, host = target.scheme == "https", target.host or ""
+        try:
+            target = URL(url)
+            tls, host = target.scheme == "https", target.host or ""
+        except ValueError:
+            return "the host is not written as a host is"
         try:
             addresses = await _addresses(host, target.port or 443)
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name could be like that
             return f"the host {host!r} is not known to the resolver"
         if all(self.allows(one, tls=tls) for one in addresses):
             return None
@@ -64,7 +69,9 @@ class Guard:
             family, kind, protocol, _, address = info
             if not self.allows(str(address[0]), tls=tls):
                 raise RefusedAddressError("not an address that deliveries may go to")
-            return socket.socket(family, kind, protocol)
+            made = socket.socket(family, kind, protocol)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+            return made
 
         return make
 
@@ -78,6 +85,11 @@ async def _addresses(host: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(one[4][0]) for one in found]
+
+
+def _is_site_local(address: Address) -> bool:
+    """fec0::/10, which counts as global since it is deprecated."""
+    return isinstance(address, IPv6Address) and address.is_site_local
 
 
 def _real(address: Address) -> Address:

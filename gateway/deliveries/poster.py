@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ TIMEOUT: Final = 10.0
 CONNECT: Final = 5.0
 AT_ONCE: Final = 16
 """Deliveries to one destination at the same time."""
+IDLE_FAILS_WITHIN: Final = 1.0
+"""Seconds in which it shows that a connection which had been idle is closed."""
 _READ: Final = 64 * 1024
 """Bytes of an answer that are read, so that its connection can be used again; nobody looks at them."""
 
@@ -45,6 +48,7 @@ class Poster:
                 limit=AT_ONCE, socket_factory=guard.socket_for(tls=url.lower().startswith("https:"))
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
         )
 
     async def close(self) -> None:
@@ -61,7 +65,7 @@ class Poster:
         except aiohttp.ClientConnectorError as error:
             refused = isinstance(error.os_error, RefusedAddressError)
             return _failed("RefusedAddress" if refused else type(error).__name__, began)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             return _failed(type(error).__name__, began)
         return Answer(
             answer.status,
@@ -73,10 +77,12 @@ class Poster:
         )
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        began = time.perf_counter()
         try:
             return await self._once(body, headers)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
+            is_late = time.perf_counter() - began > IDLE_FAILS_WITHIN
+            if is_late or isinstance(error, aiohttp.ClientConnectorError):
                 raise
             return await self._once(body, headers)
 
@@ -84,7 +90,9 @@ class Poster:
         async with self._session.post(
             self._url, data=BytesIO(body), headers=headers, allow_redirects=False
         ) as answer:
-            await answer.content.read(_READ)
+            # It was taken or not by its status, whatever becomes of the rest.
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                await answer.content.read(_READ)
             return answer
 
 
