@@ -100,7 +100,7 @@ class Attempts:
                 part.skipped += 1
                 self._around.count(self._destination.name, "skipped")
             return Delivered(), None
-        if not self._around.leases.holds(part.partition):
+        if not await self._around.leases.holds(part.partition):
             raise LeaseLostError
         headers = self._headers(item, body)
         answer = await self._poster.post(body.data, headers)

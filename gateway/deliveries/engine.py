@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
@@ -40,25 +41,37 @@ class Deliveries:
     async def run(self) -> None:
         """Deliver until cancelled; outlives the loss of the database."""
         try:
-            while True:
-                try:
-                    await self._tick()
-                except _AWAY as error:
-                    _LOG.warning("deliveries wait for the database", error=type(error).__name__)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TICK):
-                        await self._destinations.changes.happened.wait()
-                self._destinations.changes.happened.clear()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._renew())
+                tasks.create_task(self._deliver())
         finally:
             with contextlib.suppress(*_AWAY):
                 await self._stop()
             await self._around.rendering.close()
 
+    async def _renew(self) -> None:
+        """By itself: whatever the rest waits for, leases are kept."""
+        while True:
+            if self._slots:
+                with _logged():
+                    await self._leases.renew()
+            await asyncio.sleep(TICK)
+
+    async def _deliver(self) -> None:
+        while True:
+            with _logged():
+                await self._tick()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._destinations.changes.happened.wait()
+            self._destinations.changes.happened.clear()
+
     async def _tick(self) -> None:
         revisions = await self._tables.revisions()
         if not revisions and not self._slots:
             return
-        await self._leases.renew()
+        if not self._leases.is_running:
+            await self._leases.renew()
         self._want(revisions)
         await self.keep([slot.lane for slot in self._slots.values() if slot.lane])
         surplus = self._leases.owned - self._leases.keep
@@ -77,7 +90,7 @@ class Deliveries:
                 self._slots[destination] = Slot(
                     destination, self._destinations, self._around, self._guard, self.keep
                 )
-            self._slots[destination].want(Spec(revision, self._leases.keep))
+            self._slots[destination].want(Spec(revision, self._leases.keep, self._leases.turn))
 
     async def keep(self, lanes: list[Lane]) -> None:
         """Keep what was delivered: after a crash it is not delivered again."""
@@ -101,3 +114,12 @@ class Deliveries:
                 slot.task.cancel()
             await asyncio.wait([slot.task for slot in self._slots.values()])
             await self._leases.leave()
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Outlive the loss of the database."""
+    try:
+        yield
+    except _AWAY as error:
+        _LOG.warning("deliveries wait for the database", error=type(error).__name__)

@@ -31,6 +31,8 @@ class Spec:
 
     revision: int
     partitions: frozenset[int]
+    turn: int
+    """Of the leases: partitions that were lost and taken again are begun anew."""
 
 
 class Slot:

@@ -71,7 +71,7 @@ class DeliveryTables:
         self._log = Postgres(pool, schema)
         self._sql = load("gateway.store", "deliveries.sql", schema)
         self._owner = owner
-        # A connection is always left, or leases would be lost while many deliveries fail.
+        # A connection is always left to renew leases, whatever else waits.
         self._small = asyncio.Semaphore(CONNECTIONS - 1)
 
     async def revisions(self) -> dict[UUID, int]:
@@ -80,11 +80,8 @@ class DeliveryTables:
 
     async def renew(self) -> tuple[frozenset[int], int]:
         """The partitions that are still ours, and how many gateways share them all."""
-        await self._pool.execute(self._sql["heartbeat"], self._owner, LEASE)
-        await self._pool.execute(self._sql["bury owners"])
-        ours = await self._pool.fetch(self._sql["renew"], self._owner, LEASE)
-        owners = await self._pool.fetchval(self._sql["owners"])
-        return frozenset(row["partition"] for row in ours), max(1, owners)
+        row = await self._pool.fetchrow(self._sql["renew"], self._owner, LEASE)
+        return (frozenset(row["ours"]), row["owners"]) if row else (frozenset(), 1)
 
     async def take(self, count: int) -> frozenset[int]:
         """Take at most so many partitions that are nobody's."""
@@ -101,19 +98,21 @@ class DeliveryTables:
 
     async def cursors(self, destination: UUID, partitions: Collection[int]) -> list[Cursor]:
         """Where a destination stands in some partitions, once it went back where that was ordered."""
-        await self._pool.execute(self._sql["go back"], destination, list(partitions), self._owner)
-        rows = await self._pool.fetch(self._sql["cursors"], destination, list(partitions))
+        async with self._small:
+            await self._pool.execute(self._sql["go back"], destination, list(partitions), self._owner)
+            rows = await self._pool.fetch(self._sql["cursors"], destination, list(partitions))
         return [Cursor(*row) for row in rows]
 
     async def parked(self, destination: UUID, partitions: Collection[int]) -> list[Parked]:
         """What waits to be tried again, in order of position."""
-        rows = await self._pool.fetch(self._sql["parked"], destination, list(partitions))
+        async with self._small:
+            rows = await self._pool.fetch(self._sql["parked"], destination, list(partitions))
         return [Parked(*row) for row in rows]
 
     async def advance(self, notes: Sequence[Note], now: datetime) -> None:
         """Keep what happened; of partitions that are not ours any more nothing is kept."""
-        await self._pool.execute(
-            self._sql["advance"],
+        await self._execute(
+            "advance",
             self._owner,
             now,
             [note.destination for note in notes],
@@ -154,7 +153,8 @@ class DeliveryTables:
 
     async def state(self, destination: UUID) -> asyncpg.Record | None:
         """`failing_since` and `last_success` of a destination; None when it was removed."""
-        return await self._pool.fetchrow(self._sql["state"], destination)
+        async with self._small:
+            return await self._pool.fetchrow(self._sql["state"], destination)
 
     async def failing(self, destination: UUID, now: datetime, next_at: datetime) -> None:
         """A destination takes nothing; since when is kept from the first time on."""

@@ -1,16 +1,16 @@
--- heartbeat --
-insert into {schema}.delivery_owners (owner, until) values ($1, clock_timestamp() + $2::interval)
-on conflict (owner) do update set until = excluded.until
-
--- bury owners --
-delete from {schema}.delivery_owners where until < clock_timestamp() - interval '1 minute'
-
--- owners --
-select count(*) from {schema}.delivery_owners where until > clock_timestamp()
-
 -- renew --
-update {schema}.delivery_partitions set until = clock_timestamp() + $2::interval
-where owner = $1 returning partition
+-- In one statement: a busy gateway may wait for each.
+with heard as (
+  insert into {schema}.delivery_owners (owner, until) values ($1, clock_timestamp() + $2::interval)
+  on conflict (owner) do update set until = excluded.until
+), buried as (
+  delete from {schema}.delivery_owners where owner <> $1 and until < clock_timestamp() - interval '1 minute'
+), ours as (
+  update {schema}.delivery_partitions set until = clock_timestamp() + $2::interval
+  where owner = $1 returning partition
+)
+select (select coalesce(array_agg(partition), '{}') from ours) as ours,
+  (select count(*) + 1 from {schema}.delivery_owners where owner <> $1 and until > clock_timestamp()) as owners
 
 -- take --
 update {schema}.delivery_partitions set owner = $1, until = clock_timestamp() + $2::interval
