@@ -18,6 +18,7 @@ from gateway import errors
 from gateway.access import caller_of
 from gateway.api import query, views
 from gateway.auth import ApiKey, Scope
+from gateway.deliveries import parking
 from gateway.destinations.destinations import Made, NameTakenError
 from gateway.gateway import GATEWAY, Gateway
 from gateway.store.destinations import Standing
@@ -51,7 +52,10 @@ async def one(request: web.Request) -> web.Response:
     _admin(request)
     found = await _found(request)
     standing = await gateway.destinations.standing(found)
-    return errors.json(_shown(found) | await _standing(gateway, standing))
+    shown = _shown(found) | await _standing(gateway, standing)
+    if found.state == "active" and standing.waiting >= parking.MOST:
+        shown["reason"] = f"it stands still: {parking.MOST} events or more are parked"
+    return errors.json(shown)
 
 
 async def change(request: web.Request) -> web.Response:

@@ -16,24 +16,25 @@ from uuid import UUID
 from domain.destinations.model import Destination
 from domain.destinations.verdict import Again, Delivered, Gone, Wait
 from domain.events import Recorded, Undecodable
+from gateway.deliveries import parking
 from gateway.deliveries.around import EndsError, Surroundings
 from gateway.deliveries.attempts import Attempts
 from gateway.deliveries.gate import Gate
 from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import Poster
 from gateway.deliveries.retries import Retries
-from gateway.logs import get_logger
+from gateway.logs import Sparing, get_logger
 from gateway.store.deliveries import Note, partition_of
 
 PAGE: Final = 200
 WINDOW: Final = 500
 """Events that are read and not delivered yet; with more the reading waits."""
-MOST_PARKED: Final = 1_000
-"""Events; with more the cursor stands still until some are delivered."""
 REST: Final = 0.02
 """Seconds that events gather at the log's end."""
 CHECK: Final = 0.25
 """Seconds between two looks at what is due, or whether there is room again."""
+
+_LOG: Final = Sparing(every=60.0)
 
 
 class Lane:
@@ -106,7 +107,11 @@ class Lane:
             return
         tail, position = self._around.tail, min(part.read for part in self._parts.values())
         while not self._is_ending:
-            if self._count >= WINDOW or self._retries.count >= MOST_PARKED:
+            if is_full := self._retries.count >= parking.MOST:
+                _LOG.warning(
+                    "a destination stands still: too much is parked", destination=self._destination.name
+                )
+            if is_full or self._count >= WINDOW:
                 await asyncio.sleep(CHECK)
                 continue
             page = await tail.after(position, PAGE)

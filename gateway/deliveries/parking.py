@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from random import random
+from typing import Final
 from uuid import UUID
 
 from domain.destinations import schedule
 from gateway.store.deliveries import Parked
+
+MOST: Final = 100_000
+"""Events; with more the destination stands still until some are delivered. Each takes some 300 bytes."""
 
 
 class ParkingLot:
@@ -18,6 +23,10 @@ class ParkingLot:
 
     def __init__(self) -> None:
         self._queues: dict[UUID, deque[Parked]] = {}
+        self._newest: dict[UUID, int] = {}
+        """The last position of each that is or was here."""
+        self._next: list[tuple[datetime, UUID]] = []
+        """A heap: when the first event of each is to be tried."""
         self._arriving: dict[UUID, int] = {}
         self._tried: set[UUID] = set()
         self.count = 0
@@ -25,8 +34,7 @@ class ParkingLot:
     def fill(self, parked: Iterable[Parked]) -> None:
         """Begin with what the table holds, in order of position."""
         for one in parked:
-            self._queues.setdefault(one.conversation, deque()).append(one)
-            self.count += 1
+            self._append(self._queues.setdefault(one.conversation, deque()), one)
 
     def has(self, conversation: UUID) -> bool:
         """Whether what comes of a conversation has to wait."""
@@ -34,12 +42,13 @@ class ParkingLot:
 
     def due(self, now: datetime) -> list[UUID]:
         """The conversations whose first event is to be tried now."""
-        self._tidy()
-        return [
-            conversation
-            for conversation, queue in self._queues.items()
-            if conversation not in self._tried and queue and queue[0].next_at <= now
-        ]
+        due: dict[UUID, None] = {}
+        while self._next and self._next[0][0] <= now:
+            _, conversation = heapq.heappop(self._next)
+            queue = self._queues.get(conversation)
+            if queue and conversation not in self._tried and queue[0].next_at <= now:
+                due[conversation] = None
+        return list(due)
 
     @contextlib.contextmanager
     def arriving(self, one: Parked) -> Iterator[bool]:
@@ -48,14 +57,15 @@ class ParkingLot:
         Its conversation waits from the beginning on.
         """
         queue = self._queues.setdefault(one.conversation, deque())
-        if any(known.position == one.position for known in queue):
+        if one.position <= self._newest.get(one.conversation, 0) and any(
+            known.position == one.position for known in queue
+        ):
             yield False
             return
         self._arriving[one.conversation] = self._arriving.get(one.conversation, 0) + 1
         try:
             yield True
-            queue.append(one)
-            self.count += 1
+            self._append(queue, one)
         finally:
             self._arriving[one.conversation] -= 1
 
@@ -67,7 +77,10 @@ class ParkingLot:
             yield self._queues.get(conversation, deque())
         finally:
             self._tried.discard(conversation)
-            self._tidy()
+            if queue := self._queues.get(conversation):
+                heapq.heappush(self._next, (queue[0].next_at, conversation))
+            else:
+                self._leave_alone(conversation)
 
     def leave(self, queue: deque[Parked]) -> None:
         """The first one is delivered, or given up."""
@@ -79,9 +92,15 @@ class ParkingLot:
         seconds = schedule.delay(one.attempts, random())  # noqa: S311 - jitter
         one.next_at = now + timedelta(seconds=seconds)
 
-    def _tidy(self) -> None:
-        """Conversations of which nothing waits go their normal way again."""
-        for conversation in [one for one, queue in self._queues.items() if not queue]:
-            if not self._arriving.get(conversation) and conversation not in self._tried:
-                del self._queues[conversation]
-                self._arriving.pop(conversation, None)
+    def _append(self, queue: deque[Parked], one: Parked) -> None:
+        queue.append(one)
+        self.count += 1
+        self._newest[one.conversation] = max(one.position, self._newest.get(one.conversation, 0))
+        if len(queue) == 1:
+            heapq.heappush(self._next, (one.next_at, one.conversation))
+
+    def _leave_alone(self, conversation: UUID) -> None:
+        """A conversation of which nothing waits goes its normal way again."""
+        if not self._arriving.get(conversation):
+            for known in (self._queues, self._newest, self._arriving):
+                known.pop(conversation, None)
