@@ -22,6 +22,7 @@ from gateway.deliveries.engine import Deliveries
 from gateway.deliveries.guard import Guard, networks
 from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
+from gateway.deliveries.turns import Turns
 from gateway.destinations.destinations import Destinations
 from gateway.gateway import GATEWAY, Clock, Gateway
 from gateway.lives import Lives
@@ -237,6 +238,7 @@ def _deliveries(gateway: Gateway, pool: Pool, guard: Guard) -> Deliveries:
         tail=gateway.tail,
         tables=tables,
         leases=Leases(tables),
+        turns=Turns(),
         rendering=Rendering(gateway.log, account=gateway.settings.waba or "0"),
         clock=gateway.clock,
         signing_clock=utc_now,

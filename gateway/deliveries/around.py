@@ -10,6 +10,7 @@ from typing import Final
 from domain.destinations.model import State
 from gateway.deliveries.leases import Leases
 from gateway.deliveries.rendering import Rendering
+from gateway.deliveries.turns import Turns
 from gateway.store.deliveries import DeliveryTables
 from gateway.store.tail import Tail
 
@@ -37,6 +38,7 @@ class Surroundings:
     tables: DeliveryTables
     leases: Leases
     rendering: Rendering
+    turns: Turns
     clock: Callable[[], datetime]
     signing_clock: Callable[[], datetime]
     """The time in signatures: destinations hold it against their own clocks, not the sandbox's."""

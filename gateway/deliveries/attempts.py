@@ -59,6 +59,7 @@ class Attempts:
     async def make(self, item: Recorded) -> Attempt:
         """One delivery, as soon as the destination is tried at all. Raises LeaseLostError."""
         async with self._slots:
+            await self._around.turns.next()
             turn = await self._gate.enter()
             verdict, answer = await self._post(item)
         if answer is None:
