@@ -135,7 +135,8 @@ def wanted(value: object, form: Format, lines: Collection[str]) -> Filter:
     _among(lists["topics"], "filter.topics", TOPICS, "names of events")
     if form == "whatsapp":
         _among(lists["topics"], "filter.topics", sorted(CARRIED), "events that WhatsApp's callbacks bring")
-    _among(lists["sources"], "filter.sources", SOURCES, "sources")
+    sources = [one for one in SOURCES if form == "events" or one != "import"]
+    _among(lists["sources"], "filter.sources", sources, f"sources that {form} can tell of")
     for one in lists["types"]:
         if not _WORD.fullmatch(one):
             raise NoDestinationError("filter.types", "types of messages as WhatsApp names them, such as text")

@@ -164,6 +164,7 @@ GOOD = {"name": "crm", "url": "https://crm.example/hook", "format": "whatsapp"}
         ({"filter": {"topics": ["SendAccepted"]}}, "filter.topics"),
         ({"filter": {"types": ["a b"]}}, "filter.types"),
         ({"filter": {"sources": ["mail"]}}, "filter.sources"),
+        ({"filter": {"sources": ["import"]}}, "filter.sources"),
         ({"filter": {"lines": LINE}}, "filter.lines"),
         ({"headers": {"Host": "x"}}, "headers.Host"),
         ({"headers": {"webhook-id": "x"}}, "headers.webhook-id"),
@@ -190,6 +191,8 @@ def test_what_is_asked_rightly_is_taken_as_it_is() -> None:
     )
 
     assert found.filter == Filter(*(frozenset(words) for words in wanted.values()))
+    events = GOOD | {"format": "events", "filter": {"sources": ["import"]}}
+    assert asked.asked(events, lines=[LINE]).filter.sources == {"import"}
     assert (found.headers, found.secret) == ({"X-A": "b"}, "0123456789abcdef")
 
 
