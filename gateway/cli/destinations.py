@@ -40,7 +40,7 @@ class Wanted:
     source: Several = field(default_factory=list)
     header: Several = field(default_factory=list)
     """NAME:VALUE with every delivery; NAME:@FILE keeps a token out of the list of processes."""
-    start: str = "head"
+    start: Annotated[str, cyclopts.Parameter(name=("--from", "--start"))] = "head"
     """Or a position of the log to begin at."""
 
 

@@ -240,6 +240,17 @@ async def test_the_command_does_all_of_it(start: Start, database: str, hook: Sin
     assert (code, "give one of" in said) == (1, True)
 
 
+async def test_the_command_begins_where_it_is_told(running: Running, hook: Sink, database: str) -> None:
+    await running.writes(ANN)
+    for option, last in (("--from", "0"), ("--start", "1")):
+        code, said = await command(database, "destinations", "add", "crm", hook.url, option, last)
+        assert (code, "from must be head, or a position" in said) == (
+            (1, True) if last == "0" else (0, False)
+        )
+
+    await until(lambda: _are(hook.taken, 1))
+
+
 async def test_a_redelivery_to_who_is_paused_is_said_to_wait(
     running: Running, hook: Sink, database: str
 ) -> None:
