@@ -83,7 +83,7 @@ class Templates:
         ]
         missing = [place for place in places if place is not None and place not in self._opened]
         if missing:
-            found = [one for one in await self._log.at(missing) if isinstance(one, Recorded)]
+            found = [one for one in await self._log.events_at(missing) if isinstance(one, Recorded)]
             contents = await self._log.opened([one.event for one in found])
             for one, content in zip(found, contents, strict=True):
                 self._opened[one.position] = (content or {}).get("item")

@@ -79,7 +79,9 @@ async def shown(gateway: Gateway, caller: ApiKey, lives: Sequence[MessageLife]) 
     """Messages as the API shows them, without their events."""
     positions = {position for life in lives for position in _positions(life)}
     events = {
-        item.position: item for item in await gateway.log.at(sorted(positions)) if isinstance(item, Recorded)
+        item.position: item
+        for item in await gateway.log.events_at(sorted(positions))
+        if isinstance(item, Recorded)
     }
     may_open = caller.may(Scope.CONTENT)
     opened = await gateway.log.opened([item.event for item in events.values()]) if may_open else []

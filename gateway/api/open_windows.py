@@ -85,7 +85,7 @@ async def _contacts(gateway: Gateway, listed: Sequence[Closing]) -> list[str | N
     """Who opened each window; None where that can't be read any more."""
     async with gateway.pool.acquire() as db:
         places = await open_windows.openers(db, gateway.settings.schema_name, listed)
-    found = [one for one in await gateway.log.at(sorted(places.values())) if isinstance(one, Recorded)]
+    found = [one for one in await gateway.log.events_at(sorted(places.values())) if isinstance(one, Recorded)]
     opened = await gateway.log.opened([one.event for one in found])
     names = {one.position: _name(content) for one, content in zip(found, opened, strict=True)}
     return [

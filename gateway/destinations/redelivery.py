@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.destinations.asked import NoDestinationError
 from domain.destinations.model import Destination
-from domain.events import Recorded
 from gateway.destinations.changes import Changes
 from gateway.store.destinations import DestinationTable
 from gateway.store.log import Log
+from gateway.store.moments import recorded_by
 from gateway.store.postgres import Pool
 
 
@@ -55,16 +55,5 @@ class Redelivery:
         return count
 
     async def position_before(self, at: datetime) -> int:
-        """The last position that was recorded before a time; positions and times grow together."""
-        low, high = 0, await self._log.head()
-        while low < high:
-            middle = (low + high + 1) // 2
-            if await self._is_before(middle, at):
-                low = middle
-            else:
-                high = middle - 1
-        return low
-
-    async def _is_before(self, position: int, at: datetime) -> bool:
-        found = await self._log.after(position - 1, 1)
-        return bool(found) and isinstance(found[0], Recorded) and found[0].event.timestamp < at
+        """The last position that was recorded before a time."""
+        return await recorded_by(at - timedelta(microseconds=1), self._log)

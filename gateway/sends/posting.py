@@ -134,7 +134,7 @@ async def _look_surely(log: Log, position: int) -> Recorded | Undecodable:
     """What is recorded there, however long the log is away."""
     while True:
         try:
-            [there] = await log.at([position])
+            [there] = await log.events_at([position])
         except DATABASE_GONE:
             await asyncio.sleep(1.0)
         else:

@@ -97,7 +97,11 @@ class Recovery:
         found = await standing.read(self._log, undelivered.send_id)
         one = found.send(self._log) if found else None
         [content] = await self._log.opened(
-            [item.event for item in await self._log.at([undelivered.position]) if isinstance(item, Recorded)]
+            [
+                item.event
+                for item in await self._log.events_at([undelivered.position])
+                if isinstance(item, Recorded)
+            ]
         )
         if one is None or content is None:
             return True  # forgotten since

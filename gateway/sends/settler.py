@@ -118,7 +118,7 @@ class Settler:
             reported = await self._messages.reported(db, without=self._idle, limit=AT_ONCE)
         if not reported:
             return
-        found = await self._log.at(sorted({one.position for one in reported}))
+        found = await self._log.events_at(sorted({one.position for one in reported}))
         statuses = [item for item in found if isinstance(item, Recorded)]
         contents = await self._log.opened([item.event for item in statuses])
         told: dict[tuple[int, int | None], dict[str, Any]] = {}

@@ -164,7 +164,7 @@ class Log:
         """The events of some streams together, in order, from the first after that position."""
         return await self._reader.streams(streams, after, limit)
 
-    async def at(self, positions: Sequence[int]) -> list[Recorded | Undecodable]:
+    async def events_at(self, positions: Sequence[int]) -> list[Recorded | Undecodable]:
         """The events at these positions, in order; positions that don't exist are left out."""
         return await self._reader.events_at(positions)
 

@@ -166,7 +166,7 @@ class Fetcher:
         return outcome_key(self._log.ids, message.event.key)
 
     async def _read(self, one: Wanted) -> Message | None:
-        [item] = await self._log.at([one.position])
+        [item] = await self._log.events_at([one.position])
         if not isinstance(item, Recorded) or not isinstance(item.event, MessageReceived):
             return None
         [content] = await self._log.opened([item.event])

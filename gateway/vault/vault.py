@@ -63,7 +63,7 @@ class Vault:
             places = await self._projection.kept(db, media_key)
         forgotten = None
         for place in places:
-            events = await self.log.at([place.message, place.kept])
+            events = await self.log.events_at([place.message, place.kept])
             message, told = (item.event if isinstance(item, Recorded) else None for item in events)
             if message is None or not isinstance(told, MediaKept):
                 continue

@@ -24,7 +24,7 @@ BSUID = "GB.13491208655302741918"
 async def meet(log: Log, number: int, **who: str) -> UUID:
     """Record a message; returns the stream it went to."""
     (recording,) = await log.record(facts(log, text(number, **who)), patience=PATIENCE)
-    (one,) = await log.at([recording.position])
+    (one,) = await log.events_at([recording.position])
     assert isinstance(one, Recorded)
     return one.event.originator_id
 
