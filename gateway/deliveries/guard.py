@@ -15,11 +15,15 @@ from typing import Any, Final
 
 from yarl import URL
 
+from gateway.deliveries.names import looked_up
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 RECEIVED: Final = 16 * 1024
 """Bytes of an answer that the kernel holds: one without end is read in small parts, between others' work."""
+PATIENCE: Final = 5.0
+"""Seconds until a name counts as unknown, when somebody waits for the answer."""
 _TRANSLATED: Final = ip_network("64:ff9b::/96")
 """IPv4 addresses in IPv6 (RFC 6052): what counts is where they lead."""
 
@@ -50,9 +54,11 @@ class Guard:
         except ValueError:
             return "the host is not written as a host is"
         try:
-            addresses = await _addresses(host, target.port or 443)
+            async with asyncio.timeout(PATIENCE):
+                found = await looked_up(host, target.port or 443)
         except (OSError, UnicodeError):  # UnicodeError: no name could be like that
             return f"the host {host!r} is not known to the resolver"
+        addresses = [str(one[4][0]) for one in found]
         if all(self.allows(one, tls=tls) for one in addresses):
             return None
         if not tls and all(self.allows(one, tls=True) for one in addresses):
@@ -79,12 +85,6 @@ class Guard:
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Networks as CIDR. ValueError names the one that is none."""
     return tuple(ip_network(text) for text in texts)
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(one[4][0]) for one in found]
 
 
 def _is_site_local(address: Address) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 import aiohttp
 
 from gateway.deliveries.guard import Guard, RefusedAddressError
+from gateway.deliveries.names import Resolver
 
 TIMEOUT: Final = 10.0
 """Seconds that a destination has for one delivery."""
@@ -45,7 +46,9 @@ class Poster:
             headers={"User-Agent": "Ledgerline", **headers},
             timeout=aiohttp.ClientTimeout(total=TIMEOUT, sock_connect=CONNECT),
             connector=aiohttp.TCPConnector(
-                limit=AT_ONCE, socket_factory=guard.socket_for(tls=url.lower().startswith("https:"))
+                limit=AT_ONCE,
+                resolver=Resolver(),
+                socket_factory=guard.socket_for(tls=url.lower().startswith("https:")),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
