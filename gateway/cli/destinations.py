@@ -161,7 +161,8 @@ async def _show(settings: Settings, named: str) -> None:
     async with opened(settings) as destinations:
         one = await found(destinations, named)
         say(_line(one))
-        for text in _standing(await destinations.standing(one)):
+        say(_filter(one))
+        for text in _standing(await destinations.standing(one), await destinations.head()):
             say(text)
 
 
@@ -231,12 +232,19 @@ def _line(one: Destination) -> str:
     return f"{one.name}  {one.id}  {one.format}  {one.url}  {state}"
 
 
-def _standing(found: Standing) -> Sequence[str]:
+def _filter(one: Destination) -> str:
+    lists = [(name, sorted(getattr(one.filter, name))) for name in LISTS]
+    return "takes " + (
+        "; ".join(f"{name} {', '.join(words)}" for name, words in lists if words) or "everything"
+    )
+
+
+def _standing(found: Standing, head: int) -> Sequence[str]:
     progress = found.progress
     tried = f", tried again at {found.next_try:%Y-%m-%dT%H:%M:%SZ}" if found.next_try else ""
     answers = sorted((answer for one in progress for answer in one.answers), key=lambda one: str(one["at"]))
     return [
-        f"everything up to position {min((one.position for one in progress), default=0)}",
+        f"delivered or parked up to position {min((one.position for one in progress), default=0)} of {head}",
         f"delivered {sum(one.delivered for one in progress)}, skipped {sum(one.skipped for one in progress)}",
         f"parked {found.waiting}{tried}, dead letters {found.dead}",
         *(f"{one['at']}  position {one['position']}  {_said(one)}" for one in answers[-10:]),

@@ -80,6 +80,10 @@ class Destinations:
         except ValueError:
             return await self._table.named(db, named)
 
+    async def head(self) -> int:
+        """The last position of the log, towards which they all go."""
+        return await self._log.head()
+
     async def standing(self, one: Destination) -> Standing:
         """How far its deliveries are."""
         async with self._pool.acquire() as db:

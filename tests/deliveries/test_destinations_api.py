@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -229,6 +230,11 @@ async def test_the_command_does_all_of_it(start: Start, database: str, hook: Sin
         assert (code, "from position 1 on" in said) == (0, True)
         await until(lambda: _are(hook.taken, 2))
 
+    code, said = await command(database, "destinations", "show", "crm")
+    assert (code, "takes topics MessageReceived\n" in said) == (0, True)
+    head = re.search(r"delivered or parked up to position \d+ of (\d+)", said)
+    assert head is not None
+    assert int(head[1]) >= 2
     assert "crm: paused" in (await command(database, "destinations", "pause", "crm"))[1]
     assert "  paused" in (await command(database, "destinations", "list"))[1]
     code, said = await command(database, "destinations", "rotate", "crm")
