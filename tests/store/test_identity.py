@@ -19,6 +19,7 @@ from gateway.store.postgres import Pool
 
 PHONE = "447700900123"
 BSUID = "GB.13491208655302741918"
+STRANGER = "447700900456"
 
 
 async def meet(log: Log, number: int, **who: str) -> UUID:
@@ -65,12 +66,27 @@ async def test_an_item_with_both_identifiers_links_two_people(database: str, old
         assert await meet(later, 6, **{newer: names[newer]}) == first
 
 
-async def test_a_link_reaches_a_log_that_knew_the_people_before(database: str) -> None:
+@pytest.mark.parametrize("meets_others", [False, True])
+async def test_a_link_reaches_a_log_that_knew_the_people_before(database: str, meets_others: Any) -> None:
     async with opened(database) as one, opened(database) as other:
         first = await meet(one, 1, from_=PHONE)
         await meet(other, 2, from_user_id=BSUID)
         await meet(one, 3, from_=PHONE, from_user_id=BSUID)
-        assert await meet(other, 4, from_user_id=BSUID) == first
+        if meets_others:
+            await meet(other, 4, from_=STRANGER)
+        assert await meet(other, 5, from_user_id=BSUID) == first
+
+
+@pytest.mark.parametrize("meets_others", [False, True])
+async def test_a_number_that_went_to_somebody_else_is_known_to_a_log_that_knew_its_former_owner(
+    database: str, meets_others: Any
+) -> None:
+    async with opened(database) as one, opened(database) as other:
+        former = await meet(other, 1, from_=PHONE, from_user_id=BSUID)
+        present = await meet(one, 2, from_=PHONE, from_user_id="GB.2")
+        if meets_others:
+            await meet(other, 3, from_=STRANGER)
+        assert await meet(other, 4, from_=PHONE) == present != former
 
 
 async def test_a_recycled_number_is_not_its_former_owner(database: str) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import getrandbits
 from uuid import UUID, uuid4
+
+import asyncpg
 
 from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, Stale
 from gateway.store.postgres import Pool, Postgres
@@ -66,3 +69,13 @@ async def test_what_belongs_to_one_call_is_one_transaction_whatever_waits_with_i
     )
     assert [commits[one.key] for one, _ in pairs] == [commits[other.key] for _, other in pairs]
     assert len(set(commits.values())) > 1
+
+
+async def test_a_draft_that_can_not_be_stored_fails_alone(database: str, pool: Pool) -> None:
+    drafts = [draft() for _ in range(6)]
+    drafts[2] = replace(drafts[2], topic="no\0text")
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        calls = [writer.append([one], 0, patience=PATIENCE) for one in drafts]
+        told = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(told.pop(2), asyncpg.CharacterNotInRepertoireError)
+    assert told == [[Appended(position, 1)] for position in range(1, 6)]
