@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import asyncpg
@@ -254,3 +255,12 @@ async def test_a_fold_whose_transaction_never_began_is_no_loose_end(pool: Pool, 
             await attempt(db, tally.fold(db, []))
         await db.execute("rollback")
         gc.collect()
+
+
+async def test_only_what_is_made_from_the_log_may_be_lost_with_the_server(pool: Pool, tally: Tally) -> None:
+    """The session goes back to the pool, and the next one to take it may append."""
+    await project(pool, MemoryLog(messages(20), [1]), [tally])
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_size())]
+        told = [await session.fetchval("show synchronous_commit") for session in sessions]
+    assert set(told) == {"on"}
