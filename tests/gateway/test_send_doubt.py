@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from running import ANN, LINE, Running, Start, until, whatsapp
 
+from gateway import webhook
 from gateway.sends import posting, send, settler
 
 TEMPLATE = {
@@ -150,6 +151,27 @@ async def test_a_caller_that_leaves_does_not_stop_the_record_of_its_outcome(
         await hold.__aexit__()
         await until(lambda: gateway.events("SendAccepted"))
         assert len(posted) == 1
+
+
+async def test_a_gateway_that_stops_waits_for_the_record_of_an_outcome(
+    start: Start, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (posting, webhook):  # no request is under way any more, and the log is still held
+        monkeypatch.setattr(module, "PATIENCE", 0.3)
+    accepting = Accepting(hold)
+
+    async def later() -> None:
+        await asyncio.sleep(1.5)
+        await hold.__aexit__()
+
+    async with whatsapp(accepting) as (url, _):
+        async with start(upstream_url=url) as gateway:
+            accepting.before = partial(gateway.callback, {"odd": 1})
+            assert await asked(gateway) == (500, "unknown")
+            freeing = asyncio.create_task(later())
+        await freeing
+        async with start(upstream_url=url) as gateway:
+            assert len(await gateway.events("SendAccepted")) == 1
 
 
 async def test_a_repetition_that_may_not_be_recorded_is_not_posted(

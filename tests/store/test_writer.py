@@ -6,8 +6,10 @@ from random import getrandbits
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
-from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, Stale
+from gateway.store import writer as writer_module
+from gateway.store.outcomes import Appended, Conflict, Draft, Duplicate, NotTaken, Stale
 from gateway.store.postgres import Pool, Postgres
 from gateway.store.writer import Writer
 
@@ -79,3 +81,16 @@ async def test_a_draft_that_can_not_be_stored_fails_alone(database: str, pool: P
         told = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(told.pop(2), asyncpg.CharacterNotInRepertoireError)
     assert told == [[Appended(position, 1)] for position in range(1, 6)]
+
+
+@pytest.mark.parametrize(("limit", "room"), [("QUEUE_ITEMS", 3), ("QUEUE_BYTES", 6)])
+async def test_what_there_is_no_room_for_is_not_taken(
+    database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch, limit: str, room: int
+) -> None:
+    monkeypatch.setattr(writer_module, limit, room)
+    async with Writer.open(database, pool, "ledgerline") as writer:
+        calls = [writer.append([draft()], 0, patience=PATIENCE) for _ in range(5)]
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert told[:3] == [[Appended(position, 1)] for position in (1, 2, 3)]
+        assert [type(one) for one in told[3:]] == [NotTaken, NotTaken]
+        assert await writer.append([draft()], 0, patience=PATIENCE) == [Appended(4, 1)]
