@@ -99,9 +99,19 @@ async def _grant(admin: Connection, sql: Mapping[str, str], schema: str, user: s
     if may_take is None and await admin.fetchval(sql["may make roles"]):
         await admin.execute(sql["role"].replace("{grantee}", quoted(role)))
         may_take = await admin.fetchval(sql["may take role"], user, role)
-    if may_take is False:
-        await admin.execute(f"grant {quoted(role)} to {quoted(user)}")
+    if may_take is False and not await _given(admin, role, user):
+        may_take = None
     if may_take is not None:
         await admin.execute(sql["grants"].replace("{grantee}", quoted(role)))
     elif user != await admin.fetchval("select current_user"):
         await admin.execute(sql["grants"].replace("{grantee}", quoted(user)))
+
+
+async def _given(admin: Connection, role: str, user: str) -> bool:
+    """Whether the user has got the role; one that a log of the same name elsewhere made may be another's."""
+    try:
+        async with admin.transaction():
+            await admin.execute(f"grant {quoted(role)} to {quoted(user)}")
+    except asyncpg.InsufficientPrivilegeError:
+        return False
+    return True
