@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import multiprocessing
 import signal
@@ -20,7 +19,7 @@ from gateway import sandbox as sandboxed
 from gateway.app import create_app
 from gateway.cli.database import SANDBOX_CLOCK, databases_for, usable_database
 from gateway.cli.terminal import CannotStartError, DataDir, complain, given, run, say
-from gateway.cli.workers import Flag, supervise
+from gateway.cli.workers import Flag, supervise, unbound
 from gateway.logs import configure
 from gateway.sandbox import controls, graph
 from gateway.sandbox.clock import SandboxClock
@@ -168,9 +167,7 @@ def _binding(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "is taken by another process" if taken else f"can't be listened on ({error.strerror})"
-        raise CannotStartError(f"port {port} on {host} {why}: choose another with --port") from None
+        raise CannotStartError(unbound(host, port, error)) from None
 
 
 async def _until_stopped() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -112,6 +113,13 @@ def _shared_metrics() -> Iterator[None]:
             del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
+def unbound(host: str, port: int, error: OSError) -> str:
+    """Why a port can't be had, and what would help."""
+    taken = error.errno == errno.EADDRINUSE
+    why = "is taken by another process" if taken else f"can't be listened on ({error.strerror})"
+    return f"port {port} on {host} {why}: choose another with --port"
+
+
 def _check(host: str, port: int) -> None:
     """With SO_REUSEPORT a taken port is no error any more."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -119,4 +127,4 @@ def _check(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise CannotStartError(f"port {port} on {host} can't be listened on ({error.strerror})") from None
+            raise CannotStartError(unbound(host, port, error)) from None

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     waba: str | None = None
     portfolio: str | None = None
     time_zone: values.Zone = "UTC"
-    currency: str = "USD"
+    currency: values.Currency = "USD"
     app_secrets: values.Secrets = ()
     verify_token: SecretStr | None = None
     api_keys: values.ApiKeys = ()
@@ -178,4 +178,6 @@ def _problem(item: dict[str, Any]) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     label = name if name.startswith(PREFIX) else f"{PREFIX}{name.upper()}"
     where = ".".join([label, *(str(part) for part in item["loc"][1:])])
+    if item["type"] == "extra_forbidden":
+        return f"{where} is no setting: docs/operations.md names them"
     return f"{where}: {item['msg'].removeprefix('Value error, ')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
@@ -73,6 +74,12 @@ def _http(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("must begin with https:// (or http:// for a simulator)")
     return value.rstrip("/")
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError(f"{value!r} is no currency, such as USD")
+    return value
 
 
 def _zone(value: str) -> str:
@@ -155,6 +162,7 @@ MasterKeys = Annotated[tuple[SecretStr, ...], NoDecode, _SPLIT, AfterValidator(_
 ApiKeys = Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_keys), AfterValidator(_different)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
+Currency = Annotated[str, AfterValidator(_currency)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Place = Annotated[str, Field(min_length=1), AfterValidator(_place)]
 Switches = Annotated[dict[str, bool], AfterValidator(_switches)]

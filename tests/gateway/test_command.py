@@ -360,6 +360,8 @@ async def test_a_taken_port_is_said_in_words(data_dir: Path) -> None:
         assert said.endswith(message)
         assert "Traceback" not in said
         assert await ended("simulate", "--port", port) == (1, message)
+        words = ("serve", "--workers", "2", "--port", port)
+        assert await ended(*words, **LIVE, TIME_ZONE="Europe/London") == (1, message)
     await nothing_is_left(data_dir)
 
 

@@ -260,6 +260,20 @@ def test_half_a_pair_of_s3_keys_is_missing_the_other(monkeypatch: pytest.MonkeyP
     assert any("VAULT_S3_KEY_ID is half of a pair" in problem for problem in missing(dict(load())))
 
 
+def test_a_currency_is_three_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables(monkeypatch, CURRENCY="euro")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.problems[0] == "LEDGERLINE_CURRENCY: 'euro' is no currency, such as USD"
+
+
+def test_what_a_line_cannot_set_is_no_setting() -> None:
+    Path("ledgerline.toml").write_text('[line.1]\npolcy = "observe"\n')
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.problems[0] == "LEDGERLINE_LINE.1.polcy is no setting: docs/operations.md names them"
+
+
 def test_every_setting_is_in_the_operations_manual() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
     of_the_file = {"line", "openers", "destination"}  # [line.…], [openers], [destination.…]
