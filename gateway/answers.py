@@ -34,7 +34,7 @@ def rfc3339(seconds: int) -> str:
 def unknown(send_id: UUID) -> str:
     """What a caller must know of a send whose outcome nobody knows."""
     return (
-        "WhatsApp's answer was lost: the message may have been sent, so do not send again. "
+        "WhatsApp's answer was lost, or leaves it open: the message may have been sent, so do not send again. "
         f"Its state: GET /api/messages/{send_id}"
     )
 
