@@ -34,8 +34,8 @@ def rfc3339(seconds: int) -> str:
 def unknown(send_id: UUID) -> str:
     """What a caller must know of a send whose outcome nobody knows."""
     return (
-        "WhatsApp's answer was lost, or leaves it open: the message may have been sent, so do not send again. "
-        f"Its state: GET /api/messages/{send_id}"
+        "WhatsApp's answer was lost, or leaves it open: the message may have been sent, "
+        f"so do not send again. Its state: GET /api/messages/{send_id}"
     )
 
 
