@@ -18,6 +18,7 @@ from domain.outbound import SendRequest
 from domain.sends import Send
 from gateway.sends import settler, standing
 from gateway.store.log import Log
+from projections.messages_query import Reported
 
 Metric = Callable[..., Awaitable[float]]
 
@@ -282,7 +283,7 @@ async def test_a_dispatch_without_an_outcome_is_given_up(
         assert await state(gateway, given_up["data"]["send_id"]) == "accepted"
 
 
-async def test_a_repetition_under_way_is_not_given_up_for_the_attempt_before_it(
+async def test_a_repetition_under_way_is_not_taken_for_the_attempt_before_it(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the tables are so far behind that they still miss the outcome of the first one."""
@@ -303,10 +304,15 @@ async def test_a_repetition_under_way_is_not_given_up_for_the_attempt_before_it(
         send_id = gateway.headers["Ledgerline-Send-Id"]
         repeating = asyncio.create_task(settle(gateway, send_id, "resend"))
         await reached.wait()
+        impatiently(monkeypatch, seconds=10)
         await gateway.gateway.settler._give_up(UUID(send_id), 1)
+        told = {"message_id": "wamid.A", "recipient": ANN}
+        await gateway.gateway.settler._settle(Reported(UUID(send_id), 1, 1), told)
         go_on.set()
         assert (await repeating)[1]["state"] == "accepted"
         assert len(await gateway.events("SendUnknown")) == 1
+        settled = [one["data"] for one in await until(lambda: gateway.events("SendSettled"))]
+        assert [(one["attempt"], one["settled_as"]) for one in settled] == [(1, "resend")]
 
 
 async def test_a_late_answer_settles_though_the_database_goes_away(
