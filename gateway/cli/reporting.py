@@ -10,7 +10,7 @@ import cyclopts
 
 from gateway.api.reports import Asked, current_month
 from gateway.cli.database import now_of, open_log
-from gateway.cli.terminal import CannotStartError, say
+from gateway.cli.terminal import CannotStartError, complain, say
 from gateway.reports import tables, texts
 from gateway.reports.as_of import NoPositionError
 from gateway.reports.filters import WrongFilterError
@@ -44,6 +44,8 @@ def asked_for(settings: Settings, from_day: date | None, to_day: date | None, li
         raise CannotStartError(f"--to {asked.to_day} is exclusive and must be after --from {asked.from_day}")
     if line is not None and not (line.isascii() and line.isdigit()):
         raise CannotStartError(f"--line {line!r} is not a phone_number_id: digits")
+    if line is not None and settings.lines and line not in settings.lines:
+        complain(f"--line {line} is none of LEDGERLINE_LINES, {', '.join(settings.lines)}")
     return asked
 
 

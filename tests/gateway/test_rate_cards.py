@@ -141,6 +141,14 @@ async def test_a_card_that_overlaps_an_imported_one_is_refused(database: str) ->
     assert [(one.card, one.by, one.at) for one in kept] == [(first, "ops", NOW)]
 
 
+def test_a_line_that_is_none_of_ours_is_said_beside_its_report(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "ledgerline.toml").write_text('lines = "1,2"\n')
+    mistyped, right = (command("report", "billing", "--line", line) for line in ("3", "2"))
+    assert mistyped.stdout == right.stdout
+    assert (mistyped.returncode, right.stderr) == (0, "")
+    assert mistyped.stderr == "ledgerline: --line 3 is none of LEDGERLINE_LINES, 1, 2\n"
+
+
 def test_the_billing_report_of_an_empty_log_is_written_in_three_ways(command: Command) -> None:
     days = ("--from", "2026-11-01", "--to", "2026-12-01")
     table = command("report", "billing", *days)
