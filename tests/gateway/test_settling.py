@@ -320,7 +320,7 @@ async def test_a_late_answer_settles_though_the_database_goes_away(
 ) -> None:
     monkeypatch.setattr(settler, "GRACE", -19.8)
     monkeypatch.setattr(settler, "SWEEP", 0.0)
-    go_on, troubles, at = asyncio.Event(), [asyncpg.ConnectionDoesNotExistError("gone")], Log.at
+    go_on, troubles, at = asyncio.Event(), [asyncpg.ConnectionDoesNotExistError("gone")], Log.events_at
 
     async def answer(_: web.Request) -> web.Response:
         await go_on.wait()
@@ -334,7 +334,7 @@ async def test_a_late_answer_settles_though_the_database_goes_away(
     async with whatsapp(answer) as (url, _), start(upstream_url=url, upstream_timeout=20) as gateway:
         sending = asyncio.create_task(gateway.send(TEMPLATE))
         await until(lambda: gateway.events("SendUnknown"))
-        monkeypatch.setattr(Log, "at", troubled)
+        monkeypatch.setattr(Log, "events_at", troubled)
         go_on.set()
         await sending
         settled = await the_settlement(gateway)
