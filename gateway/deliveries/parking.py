@@ -15,7 +15,10 @@ from domain.destinations import schedule
 from gateway.store.deliveries import Parked
 
 MOST: Final = 100_000
-"""Events; with more the destination stands still until some are delivered. Each takes some 300 bytes."""
+"""Events; with more the destination stands still until some are delivered. Each takes 220 bytes, or
+1.2 KB where it waits alone."""
+AT_ONCE: Final = 500
+"""Conversations that are tried: where more are due, as when a destination is resumed, the others wait."""
 
 
 class ParkingLot:
@@ -43,7 +46,8 @@ class ParkingLot:
     def due(self, now: datetime) -> list[UUID]:
         """The conversations whose first event is to be tried now."""
         due: dict[UUID, None] = {}
-        while self._next and self._next[0][0] <= now:
+        room = AT_ONCE - len(self._tried)
+        while self._next and self._next[0][0] <= now and len(due) < room:
             _, conversation = heapq.heappop(self._next)
             queue = self._queues.get(conversation)
             if queue and conversation not in self._tried and queue[0].next_at <= now:

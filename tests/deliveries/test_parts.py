@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.deliveries.parking import ParkingLot
+from gateway.deliveries.parking import AT_ONCE, ParkingLot
 from gateway.deliveries.parts import Part
 from gateway.deliveries.poster import Answer
 from gateway.store.deliveries import Cursor, Note, Parked
@@ -61,9 +62,9 @@ def test_what_a_destination_says_is_noted_while_nothing_gets_through() -> None:
     assert part.note(DESTINATION) == note
 
 
-def parked(position: int, **given: Any) -> Parked:
+def parked(position: int, conversation: UUID = ANN, **given: Any) -> Parked:
     known = {"attempts": 0, "parked_at": NOW, "next_at": NOW}
-    return Parked(position, 0, ANN, **(known | given))
+    return Parked(position, 0, conversation, **(known | given))
 
 
 def test_what_was_parked_before_a_crash_is_not_parked_twice() -> None:
@@ -94,6 +95,20 @@ def test_a_conversation_waits_while_one_of_its_events_is_being_stored() -> None:
         assert [one.position for one in queue] == [4]
         lot.leave(queue)
     assert not lot.has(ANN)
+
+
+def test_of_many_that_are_due_some_are_tried_at_once() -> None:
+    lot = ParkingLot()
+    lot.fill(parked(number, conversation=UUID(int=number)) for number in range(1, 2 * AT_ONCE + 2))
+
+    first = lot.due(NOW)
+    assert len(first) == AT_ONCE
+    with ExitStack() as tried:
+        for conversation in first:
+            lot.leave(tried.enter_context(lot.trying(conversation)))
+        assert lot.due(NOW) == []
+    assert len(lot.due(NOW)) == AT_ONCE
+    assert len(lot.due(NOW)) == 1
 
 
 def test_what_failed_is_due_when_the_schedule_says() -> None:
