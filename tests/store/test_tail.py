@@ -11,7 +11,7 @@ from running import until
 
 from gateway.store import tail as tail_module
 from gateway.store.outcomes import Draft
-from gateway.store.postgres import Pool, append_together, connect
+from gateway.store.postgres import HoleError, Pool, Postgres, append_together, connect
 from gateway.store.tail import Tail
 from gateway.store.writer import Writer
 
@@ -170,3 +170,20 @@ async def test_what_was_read_before_a_failover_is_read_again(database: str, pool
             assert [one.topic for one in await tail.after(0, 10)] == ["topic", "topic", "other"]
     finally:
         await admin.close()
+
+
+async def test_nobody_reads_past_a_hole(database: str, pool: Pool) -> None:
+    await grow(database, pool, 5)
+    tail = Tail(pool, SCHEMA)
+    assert await positions(tail, 0, 2) == [1, 2]
+    admin = await asyncpg.connect(database)
+    try:
+        await admin.execute("alter table ledgerline.stored_events disable trigger append_only")
+        await admin.execute("delete from ledgerline.stored_events where notification_id = 3")
+    finally:
+        await admin.close()
+    for reader in (tail, Tail(pool, SCHEMA), Postgres(pool, SCHEMA)):
+        for after in (0, 1, 2):
+            with pytest.raises(HoleError, match="position 3 is missing: the next one is 4"):
+                await reader.after(after, 100)
+        assert [one.position for one in await reader.after(3, 100)] == [4, 5]
