@@ -85,8 +85,8 @@ class Log:
     async def record(self, facts: Sequence[Fact], *, patience: float) -> list[Recording]:
         """Record facts; what became of each, after the commit.
 
-        Up to 500 are stored together or not at all, unless one key occurs twice. After `patience` seconds
-        raises NotTaken (nothing of a call that is stored together is or will be stored) or InDoubt.
+        Up to 500 are stored together or not at all. After `patience` seconds raises NotTaken (nothing of a
+        call that is stored together is or will be stored) or InDoubt.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + patience
@@ -94,7 +94,11 @@ class Log:
         first_token = randbits(62)
         tokens = range(first_token, first_token + len(facts))
         known: dict[int, Recording] = {}
-        while left := [index for index in range(len(facts)) if index not in known]:
+        # The first of a key counts, whomever another names: only one of them has a place in the log.
+        firsts: dict[UUID, int] = {}
+        for index, fact in enumerate(facts):
+            firsts.setdefault(fact.key, index)
+        while left := [index for index in firsts.values() if index not in known]:
             wanted = [facts[index] for index in left]
             resolved = self._directory.known(wanted) or await self._learned(wanted, end - loop.time())
             drafts: dict[int, Draft] = {}
@@ -109,7 +113,10 @@ class Log:
             outcomes = await self._writer.append([*drafts.values()], resolved.epoch, patience=rest)
             for index, outcome in zip(drafts, outcomes, strict=True):
                 self._settle(known, index, outcome)
-        return [known[index] for index in range(len(facts))]
+        return [
+            known[index] if index in known else _again(known[firsts[fact.key]])
+            for index, fact in enumerate(facts)
+        ]
 
     async def _learned(self, facts: Sequence[Fact], patience: float) -> Resolved:
         try:
@@ -187,6 +194,10 @@ class Log:
     async def drop_expired_keys(self, now: datetime, oldest_month: int | None) -> None:
         """Make content that is past its time unreadable; `oldest_month` (202611) is the last one kept."""
         await self._pool.execute(self._drop_keys, now, oldest_month)
+
+
+def _again(first: Recording) -> Duplicate:
+    return Duplicate(first.position, first.version)
 
 
 def draft(fact: Fact, place: Place, token: int, *, log_id: UUID, ids: Ids) -> Draft:

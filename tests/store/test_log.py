@@ -123,6 +123,15 @@ async def test_a_known_fact_is_a_duplicate_and_makes_no_person(database: str, po
     assert await pool.fetchval("select count(*) from ledgerline.people") == 1
 
 
+async def test_of_two_facts_with_one_key_the_first_counts_whomever_the_other_names(database: str) -> None:
+    async with opened(database) as log:
+        (one,) = facts(log, text(1, from_=PHONE))
+        (other,) = facts(log, text(1, from_="15550109999"))
+        recordings = await record(log, one, replace(other, line="106540352242923"))
+        assert recordings == [Appended(1, 1), Duplicate(1, 1)]
+        assert (await stored(log))[0].line == LINE
+
+
 async def test_the_same_fact_twice_in_one_call_is_stored_once(database: str) -> None:
     async with opened(database) as log:
         (fact,) = facts(log, text(1, from_=PHONE))
