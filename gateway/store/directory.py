@@ -64,7 +64,7 @@ class Directory:
         self._ids = ids
         self._subjects = Subjects(ids)
         self._learner = Learner(schema, ids, log_id, masters, self._subjects)
-        self._wanted: dict[UUID, Fact] = {}
+        self._wanted: list[Sequence[Fact]] = []
         self._lesson: asyncio.Task[None] | None = None
         self.forget()
 
@@ -97,25 +97,28 @@ class Directory:
             places = [duplicates.get(fact.key) or self._cached(fact) for fact in facts]
             if resolved := self._resolved(facts, places):
                 return resolved
-            missing = [fact for fact, place in zip(facts, places, strict=True) if place is None]
-            duplicates |= await self._duplicates(missing)
-            news = [fact for fact in missing if fact.key not in duplicates and self._cached(fact) is None]
-            if news or self._epoch is None:
+            duplicates |= await self._duplicates([fact for fact in facts if fact.key not in duplicates])
+            news = [fact for fact in facts if fact.key not in duplicates]
+            if self._epoch is None or not self._knows(news):
                 await self._taught(news)
+
+    def _knows(self, facts: Sequence[Fact]) -> bool:
+        return all(self._cached(fact) is not None for fact in facts)
 
     async def _taught(self, facts: Sequence[Fact]) -> None:
         """Learn facts and all that wait, or wait for the end of the lesson that goes on.
 
-        Nobody waits for more than that one and the next. Errors are told to who began the lesson; the others
-        try again.
+        Those of one call are learnt together: one may take a number from the person of another, and what
+        was known of that one is forgotten then. Nobody waits for more than that lesson and the next. Errors
+        are told to who began the lesson; the others try again.
         """
-        self._wanted |= {fact.key: fact for fact in facts}
+        self._wanted.append(facts)
         if self._lesson is not None:
             await asyncio.wait([self._lesson])
             return
-        news = [fact for fact in self._wanted.values() if self._cached(fact) is None]
+        news = {fact.key: fact for call in self._wanted if not self._knows(call) for fact in call}
         self._wanted.clear()
-        self._lesson = asyncio.create_task(within(LESSON, self._learn(news)))
+        self._lesson = asyncio.create_task(within(LESSON, self._learn([*news.values()])))
         self._lesson.add_done_callback(self._end_lesson)
         await asyncio.shield(self._lesson)
 

@@ -66,7 +66,7 @@ def waiting(log: Log, *numbers: int) -> Callable[[], Any]:
     keys = {fact.key for number in numbers for fact in message(log, number)}
 
     async def are() -> bool:
-        return keys <= log._directory._wanted.keys()
+        return keys <= {fact.key for call in log._directory._wanted for fact in call}
 
     return are
 
@@ -94,6 +94,19 @@ async def test_nobody_waits_for_those_who_came_later(database: str, lessons: Les
         await until(begun(lessons, [1, 2, 1]))
         lessons.end()
         assert isinstance((await fourth)[0], Appended)
+
+
+async def test_two_people_of_one_number_in_one_call_are_learnt_together(database: str) -> None:
+    """A number that was given to somebody else, and what came late of the one who had it."""
+    number, one, other = "447700900123", "GB.7700900123456789012", "GB.13491208655302741918"
+    async with opened(database) as log:
+        await log.record(facts(log, text(1, from_=number, from_user_id=one)), patience=PATIENCE)
+        both = [
+            *facts(log, text(2, from_=number, from_user_id=other)),
+            *facts(log, text(3, from_=number, from_user_id=one)),
+        ]
+        told = await log.record(both, patience=PATIENCE)
+        assert [type(recording) for recording in told] == [Appended, Appended]
 
 
 async def test_a_lesson_that_fails_fails_for_one(database: str, lessons: Lessons) -> None:
