@@ -18,7 +18,7 @@ from gateway.settings.loading import load
 from gateway.settings.needs import log_missing
 from gateway.settings.values import master_key_bytes
 from gateway.store.embedded import Embedded, master_key
-from gateway.store.log import Log, is_begun
+from gateway.store.log import Log, begun
 from gateway.store.postgres import DATABASE_GONE, Pool, TooOldError, connect
 
 SANDBOX_CLOCK: Final = "sandbox-clock"
@@ -80,10 +80,10 @@ async def must_hold_log(settings: Settings, databases: Databases) -> None:
     """For a command that asks only: what it would make is empty. Raises CannotStartError."""
     db = await connect(databases.url, settings.schema_name)
     try:
-        begun = await is_begun(db, settings.schema_name)
+        log_id = await begun(db, settings.schema_name)
     finally:
         await db.close()
-    if not begun:
+    if log_id is None:
         raise CannotStartError(
             f"the database holds no log in the schema {settings.schema_name}: check LEDGERLINE_DATABASE_URL "
             "and LEDGERLINE_SCHEMA; ledgerline serve makes a new one"

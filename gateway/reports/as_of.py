@@ -16,13 +16,13 @@ class NoPositionError(ValueError):
 
 async def position_of(text: str, log: Reader) -> int:
     """The position that a text names, or stands for. Raises NoPositionError."""
+    if moment := _moment(text):
+        return await recorded_by(moment, log)
     head = await log.head()
     if text.isascii() and text.isdigit() and len(text) < len(str(2**63)):
         position = int(text)
         if position <= head:
             return position
-    elif moment := _moment(text):
-        return await recorded_by(moment, log)
     raise NoPositionError(RIGHT.format(head=head))
 
 

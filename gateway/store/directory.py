@@ -106,21 +106,26 @@ class Directory:
         return all(self._cached(fact) is not None for fact in facts)
 
     async def _taught(self, facts: Sequence[Fact]) -> None:
-        """Learn facts and all that wait, or wait for the end of the lesson that goes on.
+        """Return when a lesson about facts, and about all that waited with them, has ended.
 
         Those of one call are learnt together: one may take a number from the person of another, and what
-        was known of that one is forgotten then. Nobody waits for more than that lesson and the next. Errors
-        are told to who began the lesson; the others try again.
+        was known of that one is forgotten then. Nobody waits for more than the lesson that goes on and the
+        next. Errors are told to who began a lesson; the others try again.
         """
         self._wanted.append(facts)
         if self._lesson is not None:
             await asyncio.wait([self._lesson])
-            return
+        if any(call is facts for call in self._wanted):
+            await asyncio.shield(self._begin_lesson())
+        elif self._lesson is not None:  # begun by somebody who woke earlier
+            await asyncio.wait([self._lesson])
+
+    def _begin_lesson(self) -> asyncio.Task[None]:
         news = {fact.key: fact for call in self._wanted if not self._knows(call) for fact in call}
         self._wanted.clear()
         self._lesson = asyncio.create_task(within(LESSON, self._learn([*news.values()])))
         self._lesson.add_done_callback(self._end_lesson)
-        await asyncio.shield(self._lesson)
+        return self._lesson
 
     def _end_lesson(self, lesson: asyncio.Task[None]) -> None:
         self._lesson = None

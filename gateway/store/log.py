@@ -225,12 +225,13 @@ def _of_group(fact: Fact, place: Place, ids: Ids) -> Mapping[str, str]:
     return {name: key for name, key in of_group.items() if name in _FIELDS[fact.event.TOPIC]}
 
 
-async def is_begun(db: Connection, schema: str) -> bool:
-    """Whether the schema holds a log."""
+async def begun(db: Connection, schema: str) -> UUID | None:
+    """The id of the log that a schema holds; None where none was begun."""
     try:
-        return await db.fetchval(load("gateway.store", "queries.sql", schema)["identity"]) is not None
+        log_id: UUID | None = await db.fetchval(load("gateway.store", "queries.sql", schema)["identity"])
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        return False
+        return None
+    return log_id
 
 
 async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) -> bool:
@@ -238,12 +239,11 @@ async def opens(db: Connection, schema: str, *, master_keys: Sequence[bytes]) ->
 
     Nothing is written. Raises WrongMasterKeyError.
     """
-    try:
-        log_id = await db.fetchval(load("gateway.store", "queries.sql", schema)["identity"])
-        row = await db.fetchrow(load("gateway.store", "directory.sql", schema)["pepper"])
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    log_id = await begun(db, schema)
+    if log_id is None:
         return False
-    if log_id is None or row is None:
+    row = await db.fetchrow(load("gateway.store", "directory.sql", schema)["pepper"])
+    if row is None:
         return False
     Masters(master_keys).unwrap(Wrapped(*row), pepper_bound_to(log_id))
     return True

@@ -96,6 +96,21 @@ async def test_nobody_waits_for_those_who_came_later(database: str, lessons: Les
         assert isinstance((await fourth)[0], Appended)
 
 
+async def test_what_was_learnt_is_not_learnt_again(database: str, lessons: Lessons) -> None:
+    """Later, what it says of a number may not be true any more."""
+    async with opened(database) as log:
+        first = told(log, 1)
+        await until(begun(lessons, [1]))
+        others = [told(log, number) for number in (2, 3, 4)]
+        await until(waiting(log, 2, 3, 4))
+        lessons.end()
+        await until(begun(lessons, [1, 3]))
+        lessons.end()
+        for done in (first, *others):
+            assert isinstance((await done)[0], Appended)
+        assert log._directory._wanted == []
+
+
 async def test_two_people_of_one_number_in_one_call_are_learnt_together(database: str) -> None:
     """A number that was given to somebody else, and what came late of the one who had it."""
     number, one, other = "447700900123", "GB.7700900123456789012", "GB.13491208655302741918"
